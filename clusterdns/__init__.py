@@ -1,0 +1,3 @@
+"""clusterdns: the DNS server inside a Kubernetes cluster."""
+
+__version__ = "0.1.0"
