@@ -1,0 +1,103 @@
+"""The arrows between the parts: who may import whom, and who may wait, listen or tell the time."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import clusterdns
+
+ROOT = Path(clusterdns.__file__).parent
+LAYERS = ["wire", "cluster", "zone", "corefile", "plugins", "server", "web", "tools"]
+OPEN = {"errors", "metrics", "__init__"}  # to all
+TOP = {"app", "cli", "lifecycle", "logs", "__main__"}
+PURE = [
+    "wire/*.py",
+    "zone/*.py",
+    "corefile/*.py",
+    "cluster/model.py",
+    "cluster/decode.py",
+    "cluster/reflector.py",
+    "plugins/forward/exchange.py",
+]
+IMPURE_MODULES = {"asyncio", "socket", "time", "select", "aiohttp", "kubernetes", "threading"}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of everything that the file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """Modules of clusterdns that the file imports, without the leading `clusterdns.`."""
+    modules = {
+        name.removeprefix("clusterdns.") for name in imports(path) if name.startswith("clusterdns.")
+    }
+    return {name for name in modules if is_module(name)}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def part(module: str) -> str:
+    return module.split(".")[0]
+
+
+def allowed(path: Path, module: str) -> bool:
+    """Whether this file may import clusterdns.<module>."""
+    here = path.relative_to(ROOT).with_suffix("").parts
+    if part(module) in OPEN or here[0] == part(module) != "plugins":
+        return True
+    match here[0]:
+        case "cli" | "__main__":
+            return True
+        case "app":
+            return part(module) not in {"cli", "__main__"}
+        case "errors" | "metrics" | "lifecycle" | "logs" | "__init__":
+            return False
+        case "cluster" | "corefile":
+            return False  # they know none of the others
+        case "zone":
+            return module in {"cluster", "cluster.model", "cluster.events", "cluster.selection"}
+        case "plugins" if part(module) == "plugins":
+            return module in {"plugins", "plugins.base", "plugins.order"} or (
+                len(here) > 2 and module.startswith(f"plugins.{here[1]}")
+            )
+        case "web" if module == "lifecycle":
+            return True
+        case layer:
+            return part(module) in LAYERS[: LAYERS.index(layer)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_downward(path: Path) -> None:
+    wrong = sorted(module for module in ours(path) if not allowed(path, module))
+    assert not wrong, f"{path.relative_to(ROOT)} may not import {wrong}"
+
+
+@pytest.mark.parametrize("pattern", PURE)
+def test_no_waiting_no_sockets_no_clock(pattern: str) -> None:
+    for path in ROOT.glob(pattern):
+        impure = {name.split(".")[0] for name in imports(path)} & IMPURE_MODULES
+        tree = ast.walk(ast.parse(path.read_text()))
+        waits = [n.lineno for n in tree if isinstance(n, ast.AsyncFunctionDef | ast.Await)]
+        assert not impure, f"{path} imports {impure}"
+        assert not waits, f"{path} waits in lines {waits}"
+
+
+def test_libraries_stay_at_their_border() -> None:
+    for path in FILES:
+        name = str(path.relative_to(ROOT))
+        used = {module.split(".")[0] for module in imports(path)}
+        assert "kubernetes" not in used or name == "cluster/apiserver.py", name
+        assert "aiohttp" not in used or name.startswith(("cluster/apiserver", "web/")), name
