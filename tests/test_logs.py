@@ -1,0 +1,69 @@
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from clusterdns import logs
+
+LINES = {
+    "a plugin": ("clusterdns.plugins.errors", logging.ERROR, "[ERROR] plugin/errors: text\n"),
+    "a module below a plugin": (
+        "clusterdns.plugins.forward.policy",
+        logging.WARNING,
+        "[WARNING] plugin/forward: text\n",
+    ),
+    "any other part": ("clusterdns.lifecycle", logging.INFO, "[INFO] text\n"),
+    "what ends the process": (
+        "clusterdns.plugins.loop",
+        logging.CRITICAL,
+        "[FATAL] plugin/loop: text\n",
+    ),
+    "our own DEBUG is off": ("clusterdns.plugins.log", logging.DEBUG, ""),
+    "a library's INFO is off": ("aiohttp.access", logging.INFO, ""),
+    "a library's warning": ("asyncio", logging.WARNING, "[WARNING] text\n"),
+}
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where lines go; the loggers are as before afterwards."""
+    root, ours = logging.getLogger(), logging.getLogger("clusterdns")
+    before = root.level, ours.level
+    written = io.StringIO()
+    handler = logs.install(written)
+    yield written
+    root.removeHandler(handler)
+    root.setLevel(before[0])
+    ours.setLevel(before[1])
+
+
+@pytest.mark.parametrize(("name", "level", "expected"), LINES.values(), ids=LINES)
+def test_line(stream: io.StringIO, name: str, level: int, expected: str) -> None:
+    logging.getLogger(name).log(level, "%s", "text")
+    assert stream.getvalue() == expected
+
+
+def test_debug_lines_when_asked_for(stream: io.StringIO) -> None:
+    handler = logs.install(stream, debug=True)
+    logging.getLogger("clusterdns.zone").debug("text")
+    logging.getLogger().removeHandler(handler)
+    assert stream.getvalue() == "[DEBUG] text\n"
+
+
+def test_installed_again_writes_once(stream: io.StringIO) -> None:
+    handler = logs.install(stream)
+    logs.plugin_logger("health").info("Going into lameduck mode for %s", "5s")
+    logging.getLogger().removeHandler(handler)
+    assert stream.getvalue() == "[INFO] plugin/health: Going into lameduck mode for 5s\n"
+
+
+def test_traceback_follows(stream: io.StringIO) -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("clusterdns.server").exception("query failed")
+    first, second, *_, last = stream.getvalue().splitlines()
+    assert first == "[ERROR] query failed"
+    assert second.startswith("Traceback")
+    assert last == "ValueError: broken"

@@ -1,0 +1,36 @@
+"""Pages on real sockets, asked by aiohttp's client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from socket import socket
+from typing import Any
+
+import aiohttp
+
+from clusterdns.web.app import listen
+
+Serve = Callable[[socket, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def served(serve: Serve) -> AsyncIterator[int]:
+    """The port on 127.0.0.1 that `serve` serves; ended afterwards."""
+    sock = listen("127.0.0.1", 0)
+    stopping = asyncio.Event()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(sock, stopping))
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            stopping.set()
+
+
+@asynccontextmanager
+async def asked(serve: Serve) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of what `serve` serves: its paths are enough."""
+    async with (
+        served(serve) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        yield client
