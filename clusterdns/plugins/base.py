@@ -4,9 +4,12 @@ A query goes through the plugins of its server block in the fixed order of `plug
 answer, change what the next one answers, or pass on. See docs/architecture.md.
 """
 
+import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import Enum
 from typing import ClassVar, Protocol
 
@@ -14,10 +17,14 @@ from dnslib import RR
 
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.parser import Directive
-from clusterdns.errors import Place
+from clusterdns.errors import ConfigError, Place, ResolveError
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index, Key
+
+# Inner queries inside inner queries: a chain of ExternalNames through the server is as long at most.
+# CoreDNS's `file` has this bound; its `kubernetes` has none and dies of a loop.
+MAX_DEPTH = 8
 
 
 class Sees(Enum):
@@ -59,7 +66,23 @@ class Query:
 
         Raises ResolveError when that would be too deep: names that lead to each other.
         """
-        raise NotImplementedError
+        if self.depth >= MAX_DEPTH:
+            raise ResolveError(f"inner queries {MAX_DEPTH} deep, the last for {question.text}")
+        return Query(
+            octets=self.octets,
+            question=question,
+            flags=self.flags,
+            edns=self.edns,
+            peer=self.peer,
+            local=self.local,
+            transport=self.transport,
+            limit=self.limit,
+            zone=self.zone,
+            exchange=self.exchange,
+            received=self.received,
+            deadline=self.deadline,
+            depth=self.depth + 1,
+        )
 
 
 @dataclass(slots=True)
@@ -101,6 +124,8 @@ class Plugin:
     name: ClassVar[str]  # the word in the Corefile
     sees: Sees = Sees.QUESTION
     recursive: bool = False  # True makes the block answer with RA set (`forward`)
+    any_class: bool = False  # True: it must be asked for classes other than IN too (`forward`)
+    options: frozenset[int] = frozenset()  # EDNS option codes it looks at; no others change a reply
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: "Setup") -> "Plugin":
@@ -121,6 +146,12 @@ class Plugin:
     def ready(self) -> bool:
         """Whether the `ready` directive may say yes on this plugin's behalf."""
         return True
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Does what goes on beside the queries, until `stopping` is set: files read again, checks.
+
+        Most plugins have nothing of the kind, and this ends at once.
+        """
 
     @classmethod
     def in_chain(cls) -> bool:
@@ -162,4 +193,84 @@ class Setup:
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
+    faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     startup_timeout: float = 5.0  # seconds
+    stacktrace: bool = False  # unexpected exceptions are logged with their traceback (`errors`)
+    recursive: bool = False  # RA is set on replies; known once every directive is parsed
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Keeps a ConfigError raised inside for later, so that the faults behind it are told too.
+
+        Whoever parses on afterwards must know that the configuration will not be used.
+        """
+        try:
+            yield
+        except ConfigError as fault:
+            self.faults.append(fault)
+
+    def warn(self, place: Place, text: str) -> None:
+        """Tells of something accepted because CoreDNS accepts it."""
+        self.warnings.append(f"{place}: {text}")
+
+
+def read_options(
+    directive: Directive, setup: Setup, options: Mapping[str, Callable[[Directive], None]]
+) -> None:
+    """Gives each line of the directive's block to the function that its first word names.
+
+    A word that is none, and what a function raises, is kept in setup.faults: the lines behind it
+    are read all the same.
+    """
+    for line in directive.block or ():
+        with setup.attempt():
+            if line.name.text not in options:
+                raise ConfigError(_unknown(line.name.text, options), line.name.place)
+            if line.block is not None:
+                raise ConfigError(f"option {line.name.text!r} takes no block", line.name.place)
+            options[line.name.text](line)
+
+
+def once(directives: Sequence[Directive]) -> Directive:
+    """The only directive of them. Raises ConfigError at the second one."""
+    if len(directives) > 1:
+        raise ConfigError(
+            f"{directives[1].name.text!r} can only be used once per server block; "
+            f"it is at {directives[0].name.place} already",
+            directives[1].name.place,
+        )
+    return directives[0]
+
+
+def _unknown(word: str, options: Iterable[str]) -> str:
+    near = get_close_matches(word, options, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(options))}"
+    return f"unknown property {word!r}; {hint}" if options else f"unknown property {word!r}"
+
+
+class Zones:
+    """Some zones, asked whether a name is in one of them. Letter case does not matter, RFC 4343."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """names: absolute or not, in presentation form."""
+        self.names = tuple(names)
+        self._wire = tuple(Question.of(name, 0).folded for name in self.names)
+
+    def match(self, question: Question) -> str | None:
+        """The longest of the zones that the name is in, as it was given; None for none."""
+        name = question.folded
+        tails = {name[-size:] for size in _suffix_sizes(name)}
+        found = [index for index, wire in enumerate(self._wire) if wire in tails]
+        return self.names[max(found, key=lambda index: len(self._wire[index]))] if found else None
+
+    def __contains__(self, question: Question) -> bool:
+        return self.match(question) is not None
+
+
+def _suffix_sizes(name: bytes) -> Iterator[int]:
+    """Octets of the name itself and of each name above it, down to the root's one."""
+    at = 0
+    while length := name[at]:
+        yield len(name) - at
+        at += length + 1
+    yield 1
