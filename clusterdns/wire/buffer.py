@@ -8,7 +8,7 @@ from clusterdns.errors import ResolveError
 from clusterdns.wire.question import MAX_LABEL, MAX_NAME
 
 MOST_OFFSET = 0x3FFF  # a pointer has 14 bits, RFC 1035 section 4.1.4
-_POINTER = 0xC000
+POINTER = 0xC000  # the two bits that mark one
 
 # Types whose rdata may hold compressed names: those of RFC 1035, every receiver knows them. For all
 # others RFC 3597 section 4 forbids it; dnslib compresses in NAPTR, RP and DNAME all the same.
@@ -75,7 +75,7 @@ class MessageBuffer(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
         if at is None:
             self._write(name.label, self._compress)
         else:
-            self.data += _LENGTH.pack(_POINTER | at)
+            self.data += _LENGTH.pack(POINTER | at)
 
     def encode_name_nocompress(self, name: DNSLabel) -> None:
         """Append a name in full; later ones may still point into it."""
@@ -90,7 +90,7 @@ class MessageBuffer(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
                 if len(data) <= MOST_OFFSET:
                     names[rest] = len(data)
             elif compress:
-                data += _LENGTH.pack(_POINTER | known)
+                data += _LENGTH.pack(POINTER | known)
                 return
             data.append(len(label))
             data += label

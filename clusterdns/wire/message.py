@@ -7,11 +7,11 @@ from itertools import chain
 
 from dnslib import RR
 
-from clusterdns.errors import MalformedMessage
-from clusterdns.wire.buffer import MessageBuffer
+from clusterdns.errors import MalformedMessage, ResolveError
+from clusterdns.wire.buffer import POINTER, MessageBuffer
 from clusterdns.wire.edns import OPT, Edns, parse_opt
 from clusterdns.wire.patch import SOA, skip_record
-from clusterdns.wire.question import FORMERR, HEADER, Question, parse_question
+from clusterdns.wire.question import FORMERR, HEADER, MAX_NAME, Question, parse_question
 from clusterdns.wire.truncate import fit
 
 # Header bits, RFC 1035 section 4.1.1, AD and CD by RFC 4035 section 3.2.
@@ -242,8 +242,9 @@ def negative(
 
     flags: final, without rcode, from `reply_flags`. rcode: 4 bits.
     zone_labels: how many labels of the question's name are the zone's; 0 for the root zone.
+    Raises ResolveError, as `encode` does, for a zone so long that the names in its SOA are none.
     """
-    zone = _pointer_to(question.name, zone_labels) if zone_labels else b"\0"
+    zone = _pointer_to(question.name, zone_labels, form) if zone_labels else b"\0"
     times = _TIMES.pack(serial, form.refresh, form.retry, form.expire, minimum)
     rdata = form.mname + zone + form.rname + zone + times
     return b"".join(
@@ -257,14 +258,17 @@ def negative(
     )
 
 
-def _pointer_to(name: bytes, labels: int) -> bytes:
+def _pointer_to(name: bytes, labels: int, form: SoaForm) -> bytes:
     """A pointer to the last `labels` labels of the question's name; never beyond 14 bits."""
     starts = []
     at = 0
     while length := name[at]:
         starts.append(at)
         at += length + 1
-    return (0xC000 | HEADER + starts[-labels]).to_bytes(2, "big")
+    zone = starts[-labels]
+    if len(name) - zone + max(len(form.mname), len(form.rname)) > MAX_NAME:
+        raise ResolveError(f"no room for a SOA record's names below {name[zone:]!r}")
+    return (POINTER | HEADER + zone).to_bytes(2, "big")
 
 
 def _start(id: int, flags: int, counts: tuple[int, int, int], question: Question) -> bytes:
