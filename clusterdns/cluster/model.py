@@ -97,6 +97,14 @@ class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
         """The number of ready addresses."""
         return len(self.addresses) // self.width
 
+    def each_address(self) -> list[Address]:
+        """Every ready address as it is kept elsewhere, in the slice's order; doubles stay."""
+        packed, width = self.addresses, self.width
+        addresses = [packed[start : start + width] for start in range(0, len(packed), width)]
+        if width == 4:
+            return addresses
+        return [address[12:] if address.startswith(MAPPED) else address for address in addresses]
+
     def endpoints(self) -> Iterator[Endpoint]:
         """Every ready address, in the slice's order."""
         for index in range(len(self)):

@@ -1,0 +1,260 @@
+"""The cluster's objects by name and by address, and which answers each change of them touches.
+
+Objects arrive in any order, a slice before its Service and a Service before its namespace; each
+is put where it can be found, and what it shows is decided when somebody asks. Nothing is held
+for a record: at 150,000 endpoints the table of addresses is the largest, and its values are the
+objects themselves.
+
+Every answer rests on **keys**, see `Key`; `apply` gives those that a change touches. So an answer
+holds until one of its keys is touched, and nothing needs to be flushed.
+"""
+
+from bisect import bisect
+from collections.abc import Iterable
+from typing import TypeVar, cast
+
+from clusterdns.cluster.events import Delete, Event, Kind, Synced, Upsert
+from clusterdns.cluster.model import Address, EndpointSlice, Namespace, Object, Pod, Service
+from clusterdns.cluster.selection import Selection
+
+# What an answer was made of, whether it exists or not:
+#   ("service", namespace, name)  everything at and below a Service's name: itself and its slices
+#   ("namespace", name)           whether the namespace exists
+#   ("address", packed)           the cluster IPs and ready endpoints that are this address
+#   ("pod", packed)               the pods with this address
+#   ("synced",)                   whether everything was listed once
+Key = tuple[str, ...] | tuple[str, bytes]
+SYNCED: Key = ("synced",)
+
+Owner = Service | EndpointSlice  # what has addresses; both have a namespace and a name
+Held = TypeVar("Held", bound=Service | EndpointSlice | Pod)
+Name = tuple[str, str]  # namespace, name
+Place = TypeVar("Place", Name, Address)
+
+
+class Index:
+    """What is known of the cluster."""
+
+    synced: bool  # every kind of the selection was listed once; stays True
+    serial: int  # Unix seconds of the last change that DNS shows, 0 before the first
+
+    def __init__(self, selection: Selection) -> None:
+        """selection: what the source of the events was asked for; other kinds are not kept."""
+        self.synced = False
+        self.serial = 0
+        self._kinds = frozenset(selection.kinds)
+        self._awaited = set(selection.kinds)
+        self._namespaces: set[str] = set()
+        self._services: dict[Name, Service] = {}
+        self._slices: dict[Name, EndpointSlice] = {}
+        self._pods: dict[Name, Pod] = {}
+        # One object mostly, a tuple where there are several: a list each would take 56 octets more.
+        self._slices_of: dict[Name, EndpointSlice | tuple[EndpointSlice, ...]] = {}
+        self._owners_at: dict[Address, Owner | tuple[Owner, ...]] = {}
+        self._pods_at: dict[Address, Pod | tuple[Pod, ...]] = {}
+
+    def has_namespace(self, name: str) -> bool:
+        return name in self._namespaces
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        return self._services.get((namespace, name))
+
+    def slices(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
+        """The slices labelled with this Service, by their names, whether it exists or not."""
+        return _held(self._slices_of, (namespace, service))
+
+    def owners(self, address: Address) -> tuple[Owner, ...]:
+        """The Services with this cluster IP and the slices with this ready endpoint, by name."""
+        return _held(self._owners_at, address)
+
+    def pods(self, address: Address) -> tuple[Pod, ...]:
+        """The pods with this address, by name."""
+        return _held(self._pods_at, address)
+
+    def apply(self, event: Event, now: float) -> set[Key]:
+        """Learns what the event says; gives the keys of all answers that may differ now.
+
+        now: Unix seconds; the serial when DNS shows the change. Updates that change nothing of what
+        this zone shows give no key and leave the serial alone, as do a slice of no Service, one
+        without ready endpoints, and kinds outside the selection. A namespace that comes or goes
+        moves the serial: its name does too.
+        """
+        if isinstance(event, Synced):
+            return self._listed(event)
+        keys = self._changed(event)
+        if keys:
+            # RFC 1982: a serial never goes back, even where the clock does.
+            self.serial = max(self.serial, int(now))
+        return keys
+
+    def _listed(self, event: Synced) -> set[Key]:
+        self._awaited.discard(event.kind)
+        if self.synced or self._awaited:
+            return set()
+        self.synced = True
+        return {SYNCED}
+
+    def _changed(self, event: Upsert | Delete) -> set[Key]:
+        if isinstance(event, Delete):
+            return self._put(event.kind, event.namespace, event.name, None)
+        thing = event.object
+        namespace = "" if isinstance(thing, Namespace) else thing.namespace
+        return self._put(_KINDS[type(thing)], namespace, thing.name, thing)
+
+    def _put(self, kind: Kind, namespace: str, name: str, thing: Object | None) -> set[Key]:
+        """thing: as it is from now on, None when it does not exist any more."""
+        if kind not in self._kinds:
+            return set()
+        if kind == "Namespace":
+            return self._put_namespace(name, thing is not None)
+        if kind == "Service":
+            return self._put_service((namespace, name), cast("Service | None", thing))
+        if kind == "EndpointSlice":
+            return self._put_slice((namespace, name), cast("EndpointSlice | None", thing))
+        return self._put_pod((namespace, name), cast("Pod | None", thing))
+
+    def _put_namespace(self, name: str, exists: bool) -> set[Key]:
+        if exists == (name in self._namespaces):
+            return set()
+        if exists:
+            self._namespaces.add(name)
+        else:
+            self._namespaces.remove(name)
+        return {("namespace", name)}
+
+    def _put_service(self, name: Name, new: Service | None) -> set[Key]:
+        old = _swap(self._services, name, new)
+        if old is new:
+            return set()
+        before, after = _cluster_ips(old), _cluster_ips(new)
+        _move(self._owners_at, before, old, after, new)
+        keys: set[Key] = {("address", address) for address in before ^ after}
+        if _shown(old) != _shown(new):
+            keys.add(("service", *name))
+        return keys
+
+    def _put_slice(self, name: Name, new: EndpointSlice | None) -> set[Key]:
+        old = _swap(self._slices, name, new)
+        if old is new:
+            return set()
+        before, after = _ownership(old), _ownership(new)
+        _move(self._slices_of, before, old, after, new)
+        _move(self._owners_at, _addresses(old), old, _addresses(new), new)
+        keys: set[Key] = {("address", address) for address in _renamed(old, new)}
+        if _members(old) != _members(new):
+            keys.update(("service", *owner) for owner in before | after)
+        return keys
+
+    def _put_pod(self, name: Name, new: Pod | None) -> set[Key]:
+        old = _swap(self._pods, name, new)
+        if old is new:
+            return set()
+        before, after = ({pod.address} if pod else set() for pod in (old, new))
+        _move(self._pods_at, before, old, after, new)
+        return {("pod", address) for address in before ^ after}
+
+
+def _swap(table: dict[Name, Held], name: Name, new: Held | None) -> Held | None:
+    """Puts the new object into the table, or takes the old one out; gives the old one.
+
+    An equal one stays where it is, and the new one itself is given: nothing changed.
+    """
+    old = table.get(name)
+    if old == new:
+        return new
+    if new is None:
+        del table[name]
+    else:
+        table[name] = new
+    return old
+
+
+def _move(
+    table: dict[Place, Held | tuple[Held, ...]],
+    before: Iterable[Place],
+    old: Held | None,
+    after: Iterable[Place],
+    new: Held | None,
+) -> None:
+    """Takes the old object from where it was and puts the new one where it belongs."""
+    if old is not None:
+        for place in before:
+            left = tuple(held for held in _held(table, place) if held is not old)
+            if len(left) > 1:
+                table[place] = left
+            elif left:
+                table[place] = left[0]
+            else:
+                del table[place]
+    if new is not None:
+        for place in after:
+            table[place] = _joined(_held(table, place), new) if place in table else new
+
+
+def _joined(there: tuple[Held, ...], new: Held) -> tuple[Held, ...]:
+    """With the new object at its place: in order of names, not of arrival."""
+    rank = bisect(there, _order(new), key=_order)
+    return (*there[:rank], new, *there[rank:])
+
+
+def _held(table: dict[Place, Held | tuple[Held, ...]], place: Place) -> tuple[Held, ...]:
+    held = table.get(place)
+    if held is None:
+        return ()
+    return held if isinstance(held, tuple) else (held,)
+
+
+def _order(held: Service | EndpointSlice | Pod) -> tuple[str, str, str]:
+    return type(held).__name__, held.namespace, held.name
+
+
+def _cluster_ips(service: Service | None) -> set[Address]:
+    return set(service.cluster_ips) if service else set()
+
+
+def _shown(service: Service | None) -> tuple[object, ...] | None:
+    """What decides the names at and below a Service, as far as the Service itself does."""
+    if service is None:
+        return None
+    ports = service.ports if service.cluster_ips and not service.external_name else ()
+    return service.cluster_ips, service.external_name, ports
+
+
+def _ownership(piece: EndpointSlice | None) -> set[Name]:
+    """The Service that a slice belongs to; a slice that names none has no records."""
+    return {(piece.namespace, piece.service)} if piece and piece.service else set()
+
+
+def _addresses(piece: EndpointSlice | None) -> set[Address]:
+    return set(piece.each_address()) if piece and piece.service else set()
+
+
+def _members(piece: EndpointSlice | None) -> tuple[object, ...] | None:
+    """What decides the names at and below its Service; None when that is nothing."""
+    if not piece or not piece.service or not piece.addresses:
+        return None
+    return (
+        piece.service,
+        piece.ports,
+        piece.addresses,
+        piece.width,
+        piece.texts,
+        piece.hostnames,
+        piece.pods,
+        piece.topology_zones,
+    )
+
+
+def _renamed(old: EndpointSlice | None, new: EndpointSlice | None) -> set[Address]:
+    """The addresses whose endpoint came, went or has another name: whose PTR records differ."""
+    if old and new and _ownership(old) == _ownership(new) != set():
+        return {endpoint.address for endpoint in set(old.endpoints()) ^ set(new.endpoints())}
+    return _addresses(old) | _addresses(new)
+
+
+_KINDS: dict[type, Kind] = {
+    Service: "Service",
+    EndpointSlice: "EndpointSlice",
+    Pod: "Pod",
+    Namespace: "Namespace",
+}
