@@ -1,0 +1,357 @@
+"""Follows a Kubernetes API server: sends what the reflectors ask for and hands them what comes.
+
+The raw calls of `kubernetes.aio` are used, and neither its models (25 MB, 0.7 s) nor its Watch,
+which gives up at 410 and builds dictionaries of everything. Only list and watch are asked for.
+"""
+
+import asyncio
+import logging
+import platform
+import random
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+import aiohttp
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import ConfigException, load_kube_config
+
+from clusterdns import __version__
+from clusterdns.cluster.connection import ApiOptions, Kubeconfig, TokenBucket, signature
+from clusterdns.cluster.events import Event, Kind
+from clusterdns.cluster.frames import Lines
+from clusterdns.cluster.reflector import Figures, Reflector, Request, Timing, Wait
+from clusterdns.cluster.selection import Selection
+from clusterdns.errors import ClusterDnsError, SourceError
+
+log = logging.getLogger(__name__)
+
+Sink = Callable[[Sequence[Event]], None]
+
+TURN_S = 0.001  # decoded and applied without a pause; with each kind listing, a wake-up takes 4 ms
+TURN_EVENTS = 100  # handed over at once, so that applying them takes no longer than decoding them
+READ_OCTETS = 1 << 16  # buffered for a connection; twice that stops the server from sending
+MOST_PAGE = 256 << 20  # octets of a page; one as large as this is no list
+MOST_REFUSAL = 8192  # octets read of what is said with a refusal
+EXPIRY_S = 60.0  # credentials of a plugin are asked for again so long before their end
+KEEPALIVE = {  # a host that is gone is noticed within 30 s, and closed connections stay in NATs
+    "TCP_KEEPIDLE": 15,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 30_000,  # milliseconds
+}
+FAILURES = (aiohttp.ClientError, OSError, ssl.SSLError, ConfigException, ClusterDnsError)
+USER_AGENT = (
+    f"clusterdns/{__version__} ({platform.system().lower()}/{platform.machine()}; "
+    f"python/{platform.python_version()})"
+)
+
+
+class ApiServer:
+    """The objects of a cluster, from its API."""
+
+    def __init__(
+        self,
+        selection: Selection,
+        options: ApiOptions,
+        timing: Timing | None = None,
+        dice: random.Random | None = None,
+    ) -> None:
+        """Raises ConfigError when no connection can come of the options, whatever the network does.
+
+        timing, dice: for tests.
+        """
+        options.check()
+        self._timing = timing or Timing()
+        dice = dice or random.Random()
+        self.reflectors: dict[Kind, Reflector] = {
+            kind: Reflector(kind, selection, dice, self._timing) for kind in selection.kinds
+        }
+        self._connection = Connection(options, self._timing)
+        self._slots = asyncio.Semaphore(options.max_inflight or len(self.reflectors))
+
+    @property
+    def figures(self) -> dict[Kind, Figures]:
+        """How each kind is doing; times are those of the running loop."""
+        return {kind: reflector.figures for kind, reflector in self.reflectors.items()}
+
+    async def serve(self, stopping: asyncio.Event, sink: Sink) -> None:
+        """Hands batches of events to the sink until `stopping` is set, whatever the API does.
+
+        Of each kind comes everything that exists, then Synced, then what changes. A batch is
+        applied when the call returns.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                followers = [
+                    tasks.create_task(self._follow(reflector, sink))
+                    for reflector in self.reflectors.values()
+                ]
+                await stopping.wait()
+                for follower in followers:
+                    follower.cancel()
+        finally:
+            await self._connection.close()
+
+    async def _follow(self, reflector: Reflector, sink: Sink) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            step = reflector.next(now())
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                await self._exchange(reflector, step, sink)
+            except TimeoutError as error:
+                reflector.broken(str(error) or "the API is silent", now())
+            except FAILURES as error:
+                reflector.broken(f"{type(error).__name__}: {error}", now())
+            except Exception as error:  # an edge: the other kinds, and this one, live on
+                log.exception("%s: the events were lost", reflector.kind)
+                reflector.restart(f"listing again after {error!r}", now())
+
+    async def _exchange(self, reflector: Reflector, request: Request, sink: Sink) -> None:
+        """One request and its answer. Raises what the network and the sink raise."""
+        now = asyncio.get_running_loop().time
+        async with AsyncExitStack() as slot:
+            await slot.enter_async_context(self._slots)
+            await self._connection.turn()
+            response = await self._connection.get(request)
+            try:
+                if response.status != 200:
+                    body = await self._connection.refusal(response)
+                    retry_after = _seconds(response.headers.get("Retry-After", ""))
+                    reflector.refused(response.status, body, retry_after, now())
+                elif request.lines:
+                    reflector.accepted(now())
+                    await self._read_lines(reflector, response, slot, sink)
+                else:
+                    reflector.accepted(now())
+                    page = await self._page(response)
+                    await _hand_over(reflector.page(page, now()), sink)
+            finally:
+                response.close()  # does nothing where it was read to its end: that one is kept
+
+    async def _read_lines(
+        self,
+        reflector: Reflector,
+        response: aiohttp.ClientResponse,
+        slot: AsyncExitStack,
+        sink: Sink,
+    ) -> None:
+        now = asyncio.get_running_loop().time
+        lines = Lines()
+        while reflector.reading:
+            if not reflector.listing:
+                await slot.aclose()
+            if not (octets := await self._octets(response)):
+                reflector.ended(now())
+                return
+            await _hand_over(_events(reflector, lines.feed(octets), now()), sink)
+
+    async def _page(self, response: aiohttp.ClientResponse) -> bytes:
+        page = bytearray()
+        while octets := await self._octets(response):
+            page += octets
+            if len(page) > MOST_PAGE:
+                raise SourceError(f"a page of more than {MOST_PAGE} octets")
+        return bytes(page)
+
+    async def _octets(self, response: aiohttp.ClientResponse) -> bytes:
+        """What came, b"" at the end. Raises TimeoutError when nothing comes."""
+        limit = self._timing.silence
+        try:
+            async with asyncio.timeout(limit):
+                return await response.content.readany()
+        except TimeoutError:
+            raise TimeoutError(f"nothing was heard for {limit:g} s") from None
+
+
+def _events(reflector: Reflector, lines: Iterable[bytes], now: float) -> Iterator[Event | None]:
+    for line in lines:
+        if not reflector.reading:
+            return
+        yield from reflector.line(line, now) or (None,)
+
+
+async def _hand_over(events: Iterable[Event | None], sink: Sink) -> None:
+    """Gives events to the sink in batches, and the loop its turn after each."""
+    batch: list[Event] = []
+    turn_ends = perf_counter() + TURN_S
+    for event in events:
+        if event is not None:
+            batch.append(event)
+        if perf_counter() > turn_ends or len(batch) == TURN_EVENTS:
+            sink(batch)
+            batch = []
+            await asyncio.sleep(0)
+            turn_ends = perf_counter() + TURN_S
+    if batch:
+        sink(batch)
+        await asyncio.sleep(0)
+
+
+class Connection:
+    """Sends requests with the credentials of the moment; files are read again as they change."""
+
+    def __init__(self, options: ApiOptions, timing: Timing) -> None:
+        self._options, self._timing = options, timing
+        self._rate = TokenBucket(options.qps, options.burst)
+        self._loading = asyncio.Lock()
+        self._api: ApiClient | None = None
+        self._identity: tuple[object, ...] = ()
+        self._signature: tuple[object, ...] | None = None  # None: to be loaded
+        self._expires: datetime | None = None
+
+    async def turn(self) -> None:
+        """Waits until the rate limit allows another request."""
+        if seconds := self._rate.take(asyncio.get_running_loop().time()):
+            await asyncio.sleep(seconds)
+
+    async def get(self, request: Request) -> aiohttp.ClientResponse:
+        """The response with its headers read; the caller closes it.
+
+        Raises TimeoutError, and any of FAILURES.
+        """
+        limit = self._timing.answer
+        try:
+            async with asyncio.timeout(limit):
+                response = await self._get(request)
+        except aiohttp.ServerTimeoutError as error:
+            raise TimeoutError(str(error)) from error
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {limit:g} s") from None
+        if response.status == 401:
+            self._signature = None
+        _keep_alive(response)
+        return response
+
+    async def refusal(self, response: aiohttp.ClientResponse) -> bytes:
+        """The start of the body that explains a status; b"" where it does not come."""
+        try:
+            async with asyncio.timeout(self._timing.answer):
+                return await response.content.read(MOST_REFUSAL)
+        except (TimeoutError, aiohttp.ClientError):
+            return b""
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.close()  # type: ignore[no-untyped-call]
+            self._api, self._signature = None, None
+
+    async def _get(self, request: Request) -> aiohttp.ClientResponse:
+        async with self._loading:
+            api = await self._client()
+        call = await api.param_serialize(
+            "GET", request.path, query_params=list(request.query), auth_settings=["BearerToken"]
+        )
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=self._timing.connect)
+        answer = await api.call_api(*call, _request_timeout=limits, _preload_content=False)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _client(self) -> ApiClient:
+        """The client for what the files say now."""
+        expired = self._expires is not None and datetime.now(UTC) >= self._expires
+        found = signature(self._options.files())
+        if self._api is not None and found == self._signature and not expired:
+            return self._api
+        self._options.check()  # names the file that is missing, which a library would not
+        configuration = await self._configuration()
+        identity = _identity(configuration)
+        if self._api is not None and identity == self._identity:
+            self._api.configuration.api_key = configuration.api_key  # watches stay open
+        else:
+            api = await asyncio.to_thread(_new_client, configuration)  # reads every CA there is
+            if self._api is not None:
+                log.info("the certificates of the API connection changed")
+                await self._api.close()  # type: ignore[no-untyped-call]
+            self._api, self._identity = api, identity
+        self._signature = found
+        return self._api
+
+    async def _configuration(self) -> Configuration:
+        configuration = Configuration()
+        # As every other client: CAs of many clusters lack what RFC 5280 wants and 3.13 checks.
+        configuration.disable_strict_ssl_verification = True
+        options = self._options
+        if options.kubeconfig:
+            await self._load_kubeconfig(configuration)
+        elif options.endpoint:
+            configuration.host = options.endpoint.rstrip("/")
+            certificate, key, ca = options.tls or ("", "", "")
+            configuration.cert_file = certificate or None
+            configuration.key_file = key or None
+            configuration.ssl_ca_cert = ca or None
+        else:
+            account = options.service_account
+            configuration.host = options.in_cluster_url()
+            configuration.ssl_ca_cert = str(account / "ca.crt")
+            token = (account / "token").read_text().strip()
+            configuration.api_key["BearerToken"] = f"Bearer {token}"
+        return configuration
+
+    async def _load_kubeconfig(self, configuration: Configuration) -> None:
+        file, context = self._options.kubeconfig, self._options.context
+        try:
+            loader = await load_kube_config(  # type: ignore[no-untyped-call]
+                file, context or None, configuration, persist_config=False
+            )
+        except ConfigException:
+            raise
+        except Exception as error:  # the library has many ways to say no
+            raise SourceError(f"kubeconfig {file}: {error!r}") from error
+        expiry = getattr(loader, "exec_plugin_expiry", None)
+        self._expires = expiry and expiry - timedelta(seconds=EXPIRY_S)
+        runs_plugin = Kubeconfig.read(file, context).runs_plugin
+        if runs_plugin and not (configuration.api_key or configuration.cert_file):
+            raise SourceError(f"kubeconfig {file}: the exec plugin gave no credentials")
+
+
+def _new_client(configuration: Configuration) -> ApiClient:
+    configuration.client_session_kwargs = {"read_bufsize": READ_OCTETS}
+    api = ApiClient(configuration)
+    api.user_agent = USER_AGENT
+    api.default_headers["Accept"] = "application/json"
+    api.default_headers["Accept-Encoding"] = "identity"  # nothing is far, and unzipping costs time
+    return api
+
+
+def _identity(configuration: Configuration) -> tuple[object, ...]:
+    """What a connection is made of; as long as it is the same, open ones are good."""
+    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    return (
+        configuration.host,
+        configuration.verify_ssl,
+        configuration.tls_server_name,
+        configuration.proxy,
+        *(_content(file) for file in files),
+    )
+
+
+def _content(file: str | None) -> bytes:
+    if not file:
+        return b""
+    with open(file, "rb") as stream:
+        return stream.read()
+
+
+def _keep_alive(response: aiohttp.ClientResponse) -> None:
+    """Has the kernel look after a connection on which we only listen."""
+    transport = response.connection.transport if response.connection else None
+    if transport is None:  # the whole answer is here already
+        return
+    found = transport.get_extra_info("socket")
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            found.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _seconds(retry_after: str) -> float:
+    """Of a Retry-After header; a date counts as 0, the API server sends none."""
+    return float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.0

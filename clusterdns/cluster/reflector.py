@@ -1,0 +1,492 @@
+"""List and watch rules without I/O: what to ask the API next, and what its octets mean.
+
+One Reflector follows one kind. Its driver asks `next` what to do, does it, and hands in what came;
+events come back. https://kubernetes.io/docs/reference/using-api/api-concepts/ decides:
+
+- A list is asked for as a stream (`sendInitialEvents`); a server that refuses that (400, 422) is
+  asked for pages. Pages name no resourceVersion: "0" makes older servers ignore `limit`.
+- A watch goes on from the last version seen. 410 in any form leads to a new list. Objects that a
+  complete list does not have are deleted at its end, never before: until then the old state stands.
+- A watch asks to be ended after half a minute, which a living server does, keeping the connection:
+  resuming costs it one look into its cache, no TLS handshake. So when nothing at all was heard for
+  `silence` the server or the way to it is dead, though the connection be open. Bookmarks cannot
+  tell that within a minute, as they come about once a minute; TCP keepalive sees a dead host only,
+  not a server that hangs or a proxy that lost it.
+"""
+
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from sys import intern
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from clusterdns.cluster.decode import (
+    Change,
+    NoRecords,
+    decode_namespace,
+    decode_pod,
+    decode_service,
+    decode_slice,
+)
+from clusterdns.cluster.events import Delete, Event, Kind, Synced
+from clusterdns.cluster.frames import (
+    BOOKMARKS,
+    FRAMES,
+    HEADS,
+    NONSENSE,
+    PAGES,
+    STATUSES,
+    Page,
+    Status,
+)
+from clusterdns.cluster.held import Held
+from clusterdns.cluster.selection import Selection
+from clusterdns.errors import SourceError
+from clusterdns.metrics import Counter, skipped_objects
+
+log = logging.getLogger(__name__)
+
+PATHS: dict[Kind, str] = {
+    "Service": "/api/v1/services",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/endpointslices",
+    "Pod": "/api/v1/pods",
+    "Namespace": "/api/v1/namespaces",
+}
+LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
+MOST_ITEMS = 500  # a page; what every client asks for
+FIRST_ITEMS: dict[Kind, int] = {"EndpointSlice": 100, "Pod": 200}  # objects of 5 to 100 kB
+LEAST_ITEMS = 20
+PAGE_OCTETS = 1 << 20  # aimed at: a page is in memory whole, and scanned in one go (1 ms)
+MOST_TOMBSTONES = 1000  # deletions remembered, for events that come late; the oldest is forgotten
+MOST_NAMED = 1000  # broken objects remembered as named in the log; then the oldest is forgotten
+TRIED_STREAMS = 2  # streaming lists that broke off, after which one is asked for in pages
+TRIED_RESUMES = 3  # answers of nothing but nonsense, after which everything is listed again
+TELL_AGAIN_S = 60.0  # a failure that repeats is logged again after this long
+
+relists = Counter(
+    "clusterdns_api_relists_total", "Lists of a kind after its first complete one.", ("kind",)
+)
+reconnects = Counter(
+    "clusterdns_api_reconnects_total",
+    "Requests to the Kubernetes API that failed or broke off.",
+    ("kind",),
+)
+decode_errors = Counter(
+    "clusterdns_api_decode_errors_total", "Objects from the API that cannot be used.", ("kind",)
+)
+
+Decode = Callable[[bytes], Change]  # may raise SourceError
+DECODE: dict[Kind, Callable[[Selection], Decode]] = {
+    "Service": lambda selection: decode_service,
+    "EndpointSlice": lambda selection: lambda octets: decode_slice(octets, selection),
+    "Pod": lambda selection: decode_pod,
+    "Namespace": lambda selection: decode_namespace,
+}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Limits, in seconds. Pairs are bounds between which one is drawn."""
+
+    backoff_first: float = 0.2
+    backoff_most: float = 5.0
+    steady: float = 5.0  # a stream that lived so long was a success, whatever it brought
+    watch: tuple[float, float] = (30.0, 45.0)
+    stream: tuple[float, float] = (600.0, 900.0)  # a list that a throttled process reads slowly
+    relist: float = 1.0  # replicas that hear 410 at once spread their lists over this
+    connect: float = 5.0
+    answer: float = 25.0  # until the status line
+    silence: float = 55.0  # without an octet; more than a watch may last, so it is never met
+    retry_after: float = 60.0  # the most that a server may ask for
+    told: float = TELL_AGAIN_S
+
+
+class Request(NamedTuple):
+    """A GET that the driver shall send."""
+
+    path: str
+    query: tuple[tuple[str, str], ...]
+    lines: bool  # the body is lines, each for `Reflector.line`; else one page, for `page`
+    listing: bool  # part of a list
+
+
+class Wait(NamedTuple):
+    """Nothing is to be done for so long."""
+
+    seconds: float
+
+
+@dataclass
+class Figures:
+    """What is told about one kind. Times are those that the driver gave as `now`."""
+
+    heard: float | None = None  # the last event, bookmark or page
+    synced: bool = False
+    relists: int = 0
+    reconnects: int = 0
+    decode_errors: int = 0
+
+
+class Reflector:
+    """Follows one kind. `now` is monotonic seconds, `dice` decides whatever is random."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        selection: Selection,
+        dice: random.Random,
+        timing: Timing | None = None,
+        decode: Decode | None = None,
+    ) -> None:
+        self.kind = kind
+        self.figures = Figures()
+        self.reading = False  # whether more of the answer under way is wanted
+        self._decode, self._dice = decode or DECODE[kind](selection), dice
+        self._timing = timing or Timing()
+        self._selectors = tuple(_selectors(kind, selection))
+        self._held = Held()
+        self._former: Held | None = None  # while listing: what the list has not named yet
+        self._gone: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._named: OrderedDict[str, str] = OrderedDict()
+        self._told: dict[str, float] = {}
+        self._version = ""  # "": a list is needed
+        self._token = ""  # of the next page
+        self._items = FIRST_ITEMS.get(kind, MOST_ITEMS)
+        self._streams = True  # until the server refuses one
+        self._broken_streams = 0
+        self._request: Request | None = None
+        self._opened = self._not_before = float("-inf")
+        self._fruitful = False  # the answer under way brought something
+        self._failures = 0  # in a row
+        self._barren = 0  # answers in a row that spoke nonsense and brought nothing
+        self._expiries = 0  # 410 in a row without a watch that worked
+
+    def next(self, now: float) -> Request | Wait:
+        """What to do now."""
+        if now < self._not_before:
+            return Wait(self._not_before - now)
+        self._fruitful = False
+        self._opened = now
+        self._request = self._watch() if self._version else self._list()
+        return self._request
+
+    def accepted(self, now: float) -> None:
+        """The server answered 200: its body comes."""
+        self._opened = now
+        self.reading = True
+
+    def refused(self, status: int, body: bytes, retry_after: float, now: float) -> None:
+        """The server answered anything else. retry_after: seconds, 0 where it names none."""
+        self.reading = False
+        text = _status(body).message or _shorten(body)
+        if status == 410:
+            self._expired(text, now)
+        elif status in (400, 422) and self._request and self._request.lines and not self._version:
+            self._streams = False  # asked for in pages at once; this is no failure
+        else:
+            if status == 400:  # a version or a continue token that it cannot read
+                self._version = self._token = ""
+            least = min(retry_after, self._timing.retry_after)
+            self._fail(f"{status} {text}", now, least)
+
+    @property
+    def listing(self) -> bool:
+        """Whether a list is under way."""
+        return self._former is not None
+
+    def line(self, octets: bytes, now: float) -> Iterable[Event]:
+        """The events that one line of a stream stands for; all of them are to be taken."""
+        try:
+            frame = FRAMES.decode(octets)
+        except NONSENSE as error:
+            self._garbage(f"no watch event: {_shorten(octets)} ({error})", now)
+            return ()
+        match frame.type:
+            case "ADDED" | "MODIFIED" | "DELETED":
+                self._heard(now)
+                return self._change(frame.type, frame.object, watching=True)
+            case "BOOKMARK":
+                return self._bookmark(frame.object, now)
+            case "ERROR":
+                self._error(frame.object, now)
+            case other:
+                self._garbage(f"watch event of unknown type {other!r}", now)
+        return ()
+
+    def page(self, octets: bytes, now: float) -> Iterable[Event | None]:
+        """The events that one page of a list stands for; all of them are to be taken.
+
+        None: an object was looked at and is worth no event; a good moment to do something else.
+        """
+        self.reading = False
+        try:
+            page = PAGES.decode(octets)
+        except NONSENSE as error:
+            self._garbage(f"no {self.kind}List: {error}: {_shorten(octets)}", now)
+            return ()
+        if page.kind != f"{self.kind}List" or not page.metadata.resourceVersion:
+            self._garbage(f"no {self.kind}List: {_shorten(octets)}", now)
+            return ()
+        self._heard(now)
+        fitting = self._items * PAGE_OCTETS // max(1, len(octets))
+        self._items = max(LEAST_ITEMS, min(MOST_ITEMS, fitting))
+        return self._items_of(page)
+
+    def ended(self, now: float) -> None:
+        """The body ended as it should."""
+        if not self.reading:
+            return
+        self.reading = False
+        if not self._version:
+            self._broken_streams += 1
+            self._fail("the list ended before its end was marked", now)
+        elif now - self._opened >= self._timing.steady:
+            self._failures = self._expiries = 0
+        else:
+            self._fail("the watch ended early", now)
+
+    def broken(self, reason: str, now: float) -> None:
+        """The request failed, or its answer broke off or fell silent."""
+        if self.reading:
+            if not self._version and self._request and self._request.lines:
+                self._broken_streams += 1
+            if now - self._opened >= self._timing.steady:
+                self._failures = 0
+        self.reading = False
+        self._fail(reason, now)
+
+    def restart(self, reason: str, now: float) -> None:
+        """Something was lost on our side: everything is listed again."""
+        self.reading = False
+        self._version = self._token = ""
+        self._fail(reason, now)
+
+    def _list(self) -> Request:
+        path = PATHS[self.kind]
+        if self._token:
+            rest = (("limit", str(self._items)), ("continue", self._token))
+            return Request(path, (*self._selectors, *rest), lines=False, listing=True)
+        self._begin_list()
+        if not self._streams or self._broken_streams >= TRIED_STREAMS:
+            whole = (("limit", str(self._items)),)
+            return Request(path, (*self._selectors, *whole), lines=False, listing=True)
+        stream = (
+            ("watch", "true"),
+            ("sendInitialEvents", "true"),
+            ("resourceVersionMatch", "NotOlderThan"),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", self._draw(self._timing.stream)),
+        )
+        return Request(path, (*self._selectors, *stream), lines=True, listing=True)
+
+    def _watch(self) -> Request:
+        query = (
+            ("watch", "true"),
+            ("resourceVersion", self._version),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", self._draw(self._timing.watch)),
+        )
+        path = PATHS[self.kind]
+        return Request(path, (*self._selectors, *query), lines=True, listing=False)
+
+    def _draw(self, bounds: tuple[float, float]) -> str:
+        return str(max(1, round(self._dice.uniform(*bounds))))
+
+    def _begin_list(self) -> None:
+        if self.figures.synced:
+            self.figures.relists += 1
+            relists.add(self.kind)
+        if self._former is not None:  # a list broke off: what it named is held as well
+            self._held.update(self._former)
+        self._former, self._held = self._held, Held()
+        self._gone.clear()
+
+    def _items_of(self, page: Page) -> Iterator[Event | None]:
+        for item in page.items or ():
+            yield from self._change("ADDED", item, watching=False) or (None,)
+        self._token = page.metadata.continue_
+        if not self._token:
+            yield from self._end_list(page.metadata.resourceVersion)
+
+    def _end_list(self, version: str) -> Iterator[Event]:
+        former, self._former = self._former or Held(), None
+        self._version = version
+        self._broken_streams = 0
+        for namespace, name in former:
+            yield Delete(self.kind, namespace, name)
+        if not self.figures.synced:
+            self.figures.synced = True
+            yield Synced(self.kind)
+
+    def _change(self, change: str, octets: Raw, *, watching: bool) -> tuple[Event, ...]:
+        try:
+            metadata = HEADS.decode(octets).metadata
+        except NONSENSE as error:
+            text = _shorten(bytes(octets))
+            self._unusable(text, f"{self.kind} without usable metadata: {error}: {text}")
+            return ()
+        namespace, name = metadata.namespace, metadata.name
+        version = _number(metadata.resourceVersion)
+        if watching and self._former is None and metadata.resourceVersion:
+            self._version = metadata.resourceVersion
+        if change == "DELETED":
+            return self._deleted(namespace, name, version)
+        newest = max(self._held.get(namespace, name), self._gone.get((namespace, name), 0))
+        if 0 < version <= newest:
+            return ()  # a repeated event, or one that was overtaken
+        return self._upserted(namespace, name, version, octets)
+
+    def _deleted(self, namespace: str, name: str, version: int) -> tuple[Event, ...]:
+        if 0 < version < self._held.get(namespace, name):
+            return ()  # of an earlier object of this name
+        self._held.pop(namespace, name)
+        if self._former is not None:
+            self._former.pop(namespace, name)
+        self._gone[namespace, name] = version
+        if len(self._gone) > MOST_TOMBSTONES:
+            self._gone.popitem(last=False)
+        return (Delete(self.kind, namespace, name),)
+
+    def _upserted(self, namespace: str, name: str, version: int, octets: Raw) -> tuple[Event, ...]:
+        if self._former is not None:
+            self._former.pop(namespace, name)
+        place = f"{namespace}/{name}" if namespace else name
+        change: Change = None
+        try:
+            change = self._decode(bytes(octets))
+        except SourceError as error:  # it names the object itself
+            self._unusable(place, str(error))
+        except Exception as error:  # an edge: no object may stop the others
+            self._unusable(place, f"{self.kind} {place}: {error!r}")
+        else:
+            if isinstance(change, NoRecords) and change.reason:
+                self._odd(place, str(change))
+            else:
+                self._named.pop(place, None)
+        match change:
+            case None:
+                self._held.put(intern(namespace), name, version)
+                return ()
+            case NoRecords(delete):
+                self._held.put(delete.namespace, delete.name, version)
+                return (delete,)
+            case upsert:  # the strings of the object itself, so that they are in memory once
+                key = getattr(upsert.object, "namespace", ""), upsert.object.name
+                self._held.put(*key, version)
+                return (upsert,)
+
+    def _bookmark(self, octets: Raw, now: float) -> Iterable[Event]:
+        try:
+            metadata = BOOKMARKS.decode(octets).metadata
+        except NONSENSE as error:
+            self._garbage(f"no bookmark: {_shorten(bytes(octets))} ({error})", now)
+            return ()
+        self._heard(now)
+        if self._former is not None:
+            if (metadata.annotations or {}).get("k8s.io/initial-events-end") == "true":
+                return self._end_list(metadata.resourceVersion)
+        elif _number(metadata.resourceVersion) < _number(self._version):
+            self._expired("the API went back in time", now)  # etcd was restored from a backup
+        else:
+            self._version = metadata.resourceVersion
+        return ()
+
+    def _error(self, octets: Raw, now: float) -> None:
+        status = _status(octets)
+        if status.code == 410 or status.reason in ("Expired", "Gone"):
+            self._expired(status.message or "410", now)
+        else:
+            self._garbage(f"ERROR event {status.code} {status.reason}: {status.message}", now)
+
+    def _expired(self, reason: str, now: float) -> None:
+        """The version or the continue token is too old: list again."""
+        self.reading = False
+        again = not self._version  # while listing: that is a failure like others
+        self._version = self._token = ""
+        if again:
+            self._fail(f"the list expired: {reason}", now)
+            return
+        if self._expiries:  # not even what was just listed: do not list as fast as we can
+            self._fail(f"expired again: {reason}", now)
+        else:
+            log.info("%s: listing again: %s", self.kind, reason)
+            self._not_before = now + self._dice.uniform(0, self._timing.relist)
+        self._expiries += 1
+
+    def _garbage(self, reason: str, now: float) -> None:
+        """The answer cannot be trusted any further; after three that brought nothing else, nor can
+        its version: one broken event would stand in the way of all that come after it.
+        """
+        self.reading = False
+        if not self._version and self._request and self._request.lines:
+            self._broken_streams += 1
+        self._barren = 0 if self._fruitful else self._barren + 1
+        if self._barren >= TRIED_RESUMES:
+            self._barren = 0
+            self._version = self._token = ""
+        self._fail(reason, now)
+
+    def _heard(self, now: float) -> None:
+        self.figures.heard = now
+        if not self._fruitful:
+            self._fruitful = True
+            if self._failures > 2:
+                log.info("%s: following again after %d failures", self.kind, self._failures)
+            self._failures = self._barren = 0
+            if self._request and not self._request.listing:
+                self._expiries = 0
+
+    def _fail(self, reason: str, now: float, least: float = 0.0) -> None:
+        self.figures.reconnects += 1
+        reconnects.add(self.kind)
+        self._failures += 1
+        timing = self._timing
+        delay = min(timing.backoff_most, timing.backoff_first * 2 ** min(self._failures - 1, 30))
+        self._not_before = now + max(least, delay * self._dice.uniform(0.5, 1.0))
+        self._told = {text: told for text, told in self._told.items() if now - told < timing.told}
+        if reason not in self._told:
+            self._told[reason] = now
+            log.warning("%s: %s", self.kind, reason)
+
+    def _unusable(self, place: str, reason: str) -> None:
+        self.figures.decode_errors += 1
+        decode_errors.add(self.kind)
+        self._odd(place, reason)
+
+    def _odd(self, place: str, reason: str) -> None:
+        """Counts an object that has no records though it should; names it when that is news."""
+        skipped_objects.add(self.kind)
+        if self._named.get(place) != reason:
+            self._named[place] = reason
+            log.warning("not used: %s", reason)
+        if len(self._named) > MOST_NAMED:
+            self._named.popitem(last=False)
+
+
+def _selectors(kind: Kind, selection: Selection) -> Iterator[tuple[str, str]]:
+    labels = selection.namespace_labels if kind == "Namespace" else selection.labels
+    if labels:
+        yield "labelSelector", labels
+    if kind == "Pod":
+        yield "fieldSelector", LIVE_PODS
+
+
+def _number(version: str) -> int:
+    """For comparison; 0 for one that is no number."""
+    return int(version) if version.isascii() and version.isdecimal() else 0
+
+
+def _status(octets: bytes | Raw) -> Status:
+    try:
+        return STATUSES.decode(octets)
+    except NONSENSE:
+        return Status()
+
+
+def _shorten(octets: bytes) -> str:
+    text = octets[:80].decode("utf-8", "replace")
+    return f"{text!r}{'...' * (len(octets) > 80)}"
