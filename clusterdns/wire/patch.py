@@ -17,6 +17,9 @@ _COUNTS = struct.Struct("!HHHH")
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TTL = struct.Struct("!I")
 _POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
+# A name has at most 127 labels, so more pointers than gaps between them only cost time: 64 KiB of
+# records that all lead through the same 8,000 pointers would cost seconds.
+MOST_POINTERS = 126
 _SERIAL_FROM_END = 20  # serial, refresh, retry, expire, minimum: 4 octets each
 
 
@@ -42,11 +45,12 @@ def skip_name(octets: bytes, at: int) -> int:
 
     Raises MalformedMessage, rcode FORMERR, for a name that is cut off, longer than 255 octets or
     led by a pointer that does not point before the name it stands in (RFC 1035 section 4.1.4); so
-    no chain of pointers can be a loop.
+    no chain of pointers can be a loop. Nor may one be longer than any name needs.
     """
     end = 0  # behind the first pointer
     start = at  # of the part being read: a pointer must point before it
     size = 1
+    pointers = 0
     try:
         while length := octets[at]:
             if length <= MAX_LABEL:
@@ -54,7 +58,8 @@ def skip_name(octets: bytes, at: int) -> int:
                 at += length + 1
             elif length >= _POINTER:
                 target = (length & ~_POINTER) << 8 | octets[at + 1]
-                if not HEADER <= target < start:
+                pointers += 1
+                if not HEADER <= target < start or pointers > MOST_POINTERS:
                     raise MalformedMessage(f"the pointer at octet {at} leads nowhere", FORMERR)
                 end = end or at + 2
                 at = start = target

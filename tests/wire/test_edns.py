@@ -19,6 +19,7 @@ BROKEN = {
     "RFC 7828 keepalive of 1 octet": option(11, b"a"),
     "RFC 7828 keepalive of 3 octets": option(11, b"abc"),
     "RFC 7871 client subnet without prefix lengths": option(8, b"\0\1"),
+    "RFC 7871 client subnet without scope": option(8, b"\0\1\x18"),
     "RFC 7871 empty client subnet": option(8, b""),
     "RFC 7871 IPv4 prefix of 33 bits": option(8, b"\0\1\x21\0"),
     "RFC 7871 IPv4 scope of 33 bits": option(8, b"\0\1\0\x21"),

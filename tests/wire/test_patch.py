@@ -154,6 +154,46 @@ def test_records_are_those_packed(packed: list[Twin]) -> None:
     assert [octets[at : at + 4] for at in soa_serials(octets)] == [b"\0\0\0\1"] * len(soas)
 
 
+LONG = (b"\x3f" + b"a" * 63) * 3  # 192 octets
+
+
+def pointers(count: int) -> bytes:
+    """Behind a root at octet 12: each points to the one before it."""
+    targets = [12, *range(13, 13 + 2 * (count - 1), 2)]
+    return b"".join((0xC000 | target).to_bytes(2, "big") for target in targets)
+
+
+NAMES = {  # octets behind the header, where the name starts, and where it ends or None
+    "root": (b"\0", 12, 13),
+    "labels": (b"\3www\1a\0", 12, 19),
+    "4.1.4 a pointer": (b"\3www\0\xc0\x0c", 17, 19),
+    "4.1.4 labels and a pointer": (b"\3www\0\1a\xc0\x0c", 17, 21),
+    "4.1.4 a pointer to labels and a pointer": (b"\0\1a\xc0\x0c\xc0\x0d", 17, 19),
+    "to itself": (b"\xc0\x0c", 12, None),
+    "to its own first label": (b"\1a\xc0\x0c", 12, None),
+    "to one that leads to itself": (b"\xc0\x0c\xc0\x0c", 14, None),
+    "to one that leads on to the next": (b"\xc0\x0e\xc0\x0c\xc0\x0c", 16, None),
+    "forward": (b"\xc0\x0e\0", 12, None),
+    "into the header, where a root is": (b"\xc0\x04", 12, None),
+    "126 pointers": (b"\0" + pointers(126), 13 + 2 * 125, 13 + 2 * 126),
+    "127 pointers": (b"\0" + pointers(127), 13 + 2 * 126, None),
+    "half a pointer": (b"\0\xc0", 13, None),
+    "255 octets": (LONG + b"\x3d" + b"a" * 61 + b"\0", 12, 12 + 255),
+    "256 octets": (LONG + b"\x3e" + b"a" * 62 + b"\0", 12, None),
+    "255 octets by a pointer": (LONG + b"\0\x3d" + b"a" * 61 + b"\xc0\x0c", 205, 269),
+    "256 octets by a pointer": (LONG + b"\0\x3e" + b"a" * 62 + b"\xc0\x0c", 205, None),
+}
+
+
+@pytest.mark.parametrize(("octets", "at", "end"), NAMES.values(), ids=NAMES)
+def test_skip_name(octets: bytes, at: int, end: int | None) -> None:
+    if end is None:
+        with pytest.raises(MalformedMessage):
+            skip_name(header() + octets, at)
+    else:
+        assert skip_name(header() + octets, at) == end
+
+
 name_octets = st.lists(
     st.one_of(
         st.sampled_from([b"\0", b"\1a", b"\2bc", b"\xc0\x0c", b"\xc0\x0e", b"\xc0\x10", b"\x40"]),
