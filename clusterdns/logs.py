@@ -32,6 +32,28 @@ def plugin_logger(name: str) -> logging.Logger:
     return logging.getLogger(PLUGINS + name)
 
 
+def duration_text(seconds: float) -> str:
+    """A duration as Go prints it, and so in the lines of CoreDNS: 5s, 1m30s, 1h0m0s, 1.5ms."""
+    nanoseconds = round(abs(seconds) * 1e9)
+    sign = "-" if seconds < 0 and nanoseconds else ""
+    for unit, size in (("ns", 1), ("µs", 10**3), ("ms", 10**6)):
+        if 0 < nanoseconds < min(size * 1000, 10**9):
+            return f"{sign}{_decimal(nanoseconds, size)}{unit}"
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(rest, 10**9)}s"
+    if hours:
+        return f"{sign}{hours}h{minutes}m{text}"
+    return f"{sign}{minutes}m{text}" if minutes else sign + text
+
+
+def _decimal(number: int, unit: int) -> str:
+    """number / unit, exactly, without zeros at its end."""
+    whole, rest = divmod(number, unit)
+    digits = f"{rest:0{len(str(unit)) - 1}}".rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
 def install(stream: IO[str] | None = None, debug: bool = False) -> logging.Handler:
     """Sends all log lines to `stream`, standard output unless given; replaces what was installed.
 

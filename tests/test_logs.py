@@ -67,3 +67,27 @@ def test_traceback_follows(stream: io.StringIO) -> None:
     assert first == "[ERROR] query failed"
     assert second.startswith("Traceback")
     assert last == "ValueError: broken"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (5, "5s"),
+        (1.5, "1.5s"),
+        (60, "1m0s"),
+        (90, "1m30s"),
+        (90.25, "1m30.25s"),
+        (3600, "1h0m0s"),
+        (3601, "1h0m1s"),
+        (0.5, "500ms"),
+        (0.0015, "1.5ms"),
+        (0.0000025, "2.5µs"),
+        (0.000000007, "7ns"),
+        (-5, "-5s"),
+        (-0.25, "-250ms"),
+        (100 * 3600, "100h0m0s"),
+    ],
+)
+def test_duration_text(seconds: float, text: str) -> None:
+    assert logs.duration_text(seconds) == text

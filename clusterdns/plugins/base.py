@@ -16,13 +16,15 @@ from typing import ClassVar, Protocol
 from dnslib import RR
 
 from clusterdns.cluster.selection import Selection
-from clusterdns.corefile.parser import Directive
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.tree import Directive
+from clusterdns.corefile.values import no_arguments
 from clusterdns.errors import ConfigError, Place, ResolveError
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index, Key
 
-# Inner queries inside inner queries: a chain of ExternalNames through the server is as long at most.
+# Inner queries inside inner queries: the longest chain of ExternalNames through the server.
 # CoreDNS's `file` has this bound; its `kubernetes` has none and dies of a loop.
 MAX_DEPTH = 8
 
@@ -215,7 +217,7 @@ class Setup:
 
 
 def read_options(
-    directive: Directive, setup: Setup, options: Mapping[str, Callable[[Directive], None]]
+    directive: Directive, setup: Setup, known: Mapping[str, Callable[[Directive], None]]
 ) -> None:
     """Gives each line of the directive's block to the function that its first word names.
 
@@ -224,28 +226,56 @@ def read_options(
     """
     for line in directive.block or ():
         with setup.attempt():
-            if line.name.text not in options:
-                raise ConfigError(_unknown(line.name.text, options), line.name.place)
+            word = line.name.text
+            if word not in known:
+                hint = nearest(word, known)
+                raise ConfigError(
+                    f"unknown property {word!r} of {directive.name.text}; {hint}", line.name.place
+                )
             if line.block is not None:
-                raise ConfigError(f"option {line.name.text!r} takes no block", line.name.place)
-            options[line.name.text](line)
+                raise ConfigError(f"{word} takes no block", line.name.place)
+            known[word](line)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for who misspelled one of the known words."""
+    known = sorted(known)
+    near = get_close_matches(word.lower(), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+
+
+def choice(token: Token, known: Iterable[str]) -> str:
+    """The word, one of the known ones. Raises ConfigError at it."""
+    known = tuple(known)
+    if token.text not in known:
+        raise ConfigError(f"{token.text!r} is none of {', '.join(known)}", token.place)
+    return token.text
 
 
 def once(directives: Sequence[Directive]) -> Directive:
-    """The only directive of them. Raises ConfigError at the second one."""
-    if len(directives) > 1:
+    """The only directive of its name in the server block. Raises ConfigError at the second one."""
+    first, *others = directives
+    if others:
         raise ConfigError(
-            f"{directives[1].name.text!r} can only be used once per server block; "
-            f"it is at {directives[0].name.place} already",
-            directives[1].name.place,
+            f"{first.name.text} can only be used once per server block; "
+            f"it stands at {first.name.place} already",
+            others[0].name.place,
         )
-    return directives[0]
+    return first
 
 
-def _unknown(word: str, options: Iterable[str]) -> str:
-    near = get_close_matches(word, options, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(options))}"
-    return f"unknown property {word!r}; {hint}" if options else f"unknown property {word!r}"
+def bare(directives: Sequence[Directive], setup: Setup) -> None:
+    """Checks that a directive stands alone. Raises ConfigError at what stands behind it.
+
+    CoreDNS looks at the first of several equal ones only; the others are warned of.
+    """
+    first, *others = directives
+    no_arguments(first)
+    if first.block is not None:
+        raise ConfigError(f"{first.name.text} takes no block", first.name.place)
+    for other in others:
+        if other.arguments or other.block is not None:
+            setup.warn(other.name.place, f"what is behind the second {other.name.text} is ignored")
 
 
 class Zones:

@@ -1,0 +1,116 @@
+"""From a question to what the zone says, and from there to a reply."""
+
+import math
+from collections.abc import Sequence
+
+from dnslib import QTYPE, DNSLabel
+
+from clusterdns.corefile.tree import Directive
+from clusterdns.errors import ResolveError
+from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.kubernetes.options import ApiOptions, Options
+from clusterdns.wire.question import Question
+from clusterdns.zone.index import Index, Key
+from clusterdns.zone.lookup import (
+    Found,
+    Lookup,
+    NoData,
+    NotOurs,
+    NotSynced,
+    NxDomain,
+    Records,
+    ZoneOptions,
+    soa,
+)
+
+SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
+IN = 1
+TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)  # `transfer` answers them, before they come here
+
+
+class Kubernetes(Plugin):
+    """A zone of cluster names, and its reverse zones."""
+
+    name = "kubernetes"
+
+    def __init__(
+        self,
+        zone_options: ZoneOptions,
+        index: Index,
+        fallthrough: Sequence[str] = (),
+        api: ApiOptions | None = None,
+    ) -> None:
+        """fallthrough: zones whose missing names the next plugin is asked for; "." is all."""
+        self.zone_options = zone_options
+        self.index = index
+        self.fallthrough = Zones(fallthrough)
+        self.api = api or ApiOptions()
+        self._lookup = Lookup(index, zone_options)
+
+    @classmethod
+    def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Kubernetes":
+        options = Options(once(directives), setup)
+        return cls(
+            options.zone_options(),
+            setup.cluster(options.selection()),
+            options.fallthrough,
+            options.api,
+        )
+
+    def ready(self) -> bool:
+        return self.index.synced
+
+    async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        question = query.question
+        found = self._lookup.find(question.labels, question.qtype)
+        if isinstance(found, NotOurs):
+            return await next(query)
+        if question.qclass != IN or question.qtype in TRANSFERS:
+            return Reply(REFUSED, until=math.inf)
+        if isinstance(found, NxDomain) and question in self.fallthrough:
+            reply = await next(query)
+            return reply.rests_on(found.keys) if reply else None
+        reply = self._reply(found, question)
+        if isinstance(found, Records) and found.chase is not None:
+            return await _chased(query, reply, found.chase)
+        return reply
+
+    def _reply(self, found: Found, question: Question) -> Reply:
+        match found:
+            case Records(_, keys, answer, additional):
+                reply = Reply(answer=answer, additional=additional, keys=keys, until=math.inf)
+                if question.qtype == QTYPE.SOA:
+                    reply.serial = self._serial
+            case NoData(zone, keys):
+                reply = self._negative(0, zone, keys)
+            case NxDomain(zone, keys):
+                reply = self._negative(NXDOMAIN, zone, keys)
+            case NotSynced(zone):
+                reply = Reply(SERVFAIL, authority=[soa(zone, self.zone_options.ttl, 0)])
+        reply.authoritative = True
+        return reply
+
+    def _negative(self, rcode: int, zone: DNSLabel, keys: frozenset[Key]) -> Reply:
+        authority = [soa(zone, self.zone_options.ttl, self.index.serial)]
+        return Reply(rcode, authority=authority, keys=keys, until=math.inf, serial=self._serial)
+
+    def _serial(self) -> int:
+        return self.index.serial
+
+
+async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:
+    """The reply with what this server has for the target of its last CNAME, whatever the rcode.
+
+    The CNAME stands for itself (RFC 1034 section 3.6.2), so a target that cannot be had leaves it
+    alone; such a reply is not kept.
+    """
+    try:
+        inner = query.inner(Question.of(target, query.question.qtype))
+        found = await query.exchange.resolve(inner)
+    except ResolveError:
+        found = None
+    if found is None:
+        return reply.rests_on((), 0.0)
+    reply.answer += found.answer
+    reply.truncated = found.truncated
+    return reply.rests_on(found.keys, found.until)

@@ -1,0 +1,111 @@
+"""The fixed order in which directives run, whatever the Corefile's order, and what they are.
+
+A directive is a word in ORDER and a module of that name here, or a package, with the Plugin whose
+`name` it is. A module is imported when a Corefile uses its directive, and not before.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from functools import cache
+
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.tree import Directive, ServerBlock
+from clusterdns.errors import ConfigError
+from clusterdns.plugins.base import Plugin, Setup, nearest
+
+# CoreDNS 1.14.7's, complete, so that what is not there yet is told from what is misspelled.
+ORDER = (
+    *("root", "metadata", "geoip", "cancel", "proxyproto", "quic", "grpc_server", "https"),
+    *("https3", "timeouts", "multisocket", "reload", "nsid", "bufsize", "bind", "debug", "trace"),
+    *("ready", "health", "pprof", "shed", "prometheus", "errors", "log", "dnstap", "local"),
+    *("dns64", "any", "chaos", "loadbalance", "tsig", "rewrite", "autopath", "acl", "cache"),
+    *("header", "dnssec", "tls", "minimal", "template", "transfer", "hosts", "route53", "azure"),
+    *("clouddns", "k8s_external", "kubernetes", "file", "auto", "secondary", "etcd", "loop"),
+    *("forward", "grpc", "erratic", "whoami", "on", "sign", "view", "nomad"),
+)
+
+_OTHER_SERVER = "run CoreDNS beside this server for it, and `forward` its zone there"
+_NOT_A_DNS_MATTER = "take the line out"
+NEVER = {  # what will not be here, and what to do about it
+    "azure": _OTHER_SERVER,
+    "clouddns": _OTHER_SERVER,
+    "dnssec": "sign the zone elsewhere and serve it with `file`; cluster names are not signed",
+    "dnstap": "`log` and `prometheus` tell of queries",
+    "etcd": _OTHER_SERVER,
+    "geoip": _OTHER_SERVER,
+    "grpc": "use `forward` with tls:// instead",
+    "grpc_server": "serve dns:// or tls:// instead",
+    "https3": "serve dns:// or tls:// instead",
+    "nomad": _OTHER_SERVER,
+    "on": _NOT_A_DNS_MATTER,
+    "quic": "serve dns:// or tls:// instead",
+    "route53": _OTHER_SERVER,
+    "rrl": "it is no part of CoreDNS either; `acl` and the network's policies limit who asks",
+    "sign": "sign the zone elsewhere and serve it with `file`",
+    "trace": "`log` and `prometheus` tell of queries",
+    "tsig": _OTHER_SERVER,
+}
+
+
+@cache
+def known() -> tuple[str, ...]:
+    """The directives that exist here, in the order in which they run."""
+    return tuple(word for word in ORDER if importlib.util.find_spec(_module(word)))
+
+
+def plugin_class(word: Token) -> type[Plugin]:
+    """What this directive is; imports its module.
+
+    Raises ConfigError at the word for one that does not exist, not yet, or never will.
+    """
+    name = word.text
+    if name not in known():
+        raise ConfigError(_why_not(name), word.place)
+    module = importlib.import_module(_module(name))
+    for found in vars(module).values():
+        if (
+            isinstance(found, type)
+            and issubclass(found, Plugin)
+            and vars(found).get("name") == name
+        ):
+            return found
+    raise TypeError(f"{module.__name__} has no Plugin of the name {name!r}")
+
+
+def build(block: ServerBlock, setup: Setup) -> list[Plugin]:
+    """The plugins of a server block in the order in which queries pass them.
+
+    Those that only configure are among them: see `Plugin.in_chain`.
+    Raises the first ConfigError of the file; setup.faults has every one.
+    """
+    plugins = []
+    for directives in _by_name(block.directives, setup):
+        with setup.attempt():
+            plugins.append(plugin_class(directives[0].name).parse(directives, setup))
+    if setup.faults:
+        raise min(setup.faults, key=lambda fault: fault.place or ())
+    setup.recursive = any(plugin.recursive for plugin in plugins)
+    return plugins
+
+
+def _by_name(directives: Iterable[Directive], setup: Setup) -> list[list[Directive]]:
+    """The directives, equal words together, in order; words that are none leave a fault."""
+    groups: dict[str, list[Directive]] = {}
+    for directive in directives:
+        with setup.attempt():
+            plugin_class(directive.name)
+            groups.setdefault(directive.name.text, []).append(directive)
+    return [groups[word] for word in known() if word in groups]
+
+
+def _why_not(name: str) -> str:
+    if name in NEVER:
+        return f"directive {name!r} of CoreDNS is not part of clusterdns: {NEVER[name]}"
+    if name in ORDER:
+        return f"directive {name!r} of CoreDNS does not exist in this version of clusterdns yet"
+    return f"unknown directive {name!r}; {nearest(name, known())}"
+
+
+def _module(word: str) -> str:
+    return f"clusterdns.plugins.{word}"
