@@ -5,7 +5,8 @@ from msgspec import Raw, Struct
 
 from clusterdns.errors import SourceError
 
-NONSENSE = (msgspec.MsgspecError, UnicodeDecodeError)  # what the decoders raise
+# What the decoders raise; RecursionError for what is nested thousands of levels deep.
+NONSENSE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Lines:

@@ -411,6 +411,7 @@ class Reflector:
             self._fail(f"the list expired: {reason}", now)
             return
         if self._expiries:  # not even what was just listed: do not list as fast as we can
+            self._failures = max(self._failures, self._expiries)
             self._fail(f"expired again: {reason}", now)
         else:
             log.info("%s: listing again: %s", self.kind, reason)
