@@ -80,6 +80,7 @@ def serve(words: Sequence[str]) -> int:
             quiet=flags.quiet,
             drain_s=flags.drain,
             next_free_port=flags.next_free_port,
+            banner=version_text(),
         )
     )
 

@@ -59,6 +59,10 @@ class Index:
     def service(self, namespace: str, name: str) -> Service | None:
         return self._services.get((namespace, name))
 
+    def services(self) -> Iterable[Service]:
+        """Every Service, in no order."""
+        return self._services.values()
+
     def slices(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
         """The slices labelled with this Service, by their names, whether it exists or not."""
         return _held(self._slices_of, (namespace, service))

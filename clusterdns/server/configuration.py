@@ -1,0 +1,126 @@
+"""A Corefile as parts that serve: server blocks, what they listen on, and their pages."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import product
+
+from clusterdns.cluster.selection import Selection
+from clusterdns.corefile.keys import Key, Listening, conflicts, server_keys
+from clusterdns.corefile.parser import Corefile, ServerBlock
+from clusterdns.errors import ConfigError, Place
+from clusterdns.plugins.base import HealthPage, Plugin, ReadyPage, Setup
+from clusterdns.plugins.order import build
+from clusterdns.server.block import Block, Router
+from clusterdns.zone.index import Index
+
+Cluster = Callable[[Selection], Index]
+
+
+@dataclass(frozen=True)
+class Socket:
+    """One address and port to listen on, and the blocks that answer there.
+
+    address: "" for every address. place: of the key that asks for it first.
+    """
+
+    address: str
+    port: int
+    router: Router
+    zones: tuple[str, ...]
+    place: Place
+
+
+@dataclass
+class Configuration:
+    """All that a Corefile asks for."""
+
+    sockets: list[Socket] = field(default_factory=list)
+    plugins: list[Plugin] = field(default_factory=list)  # of every block
+    health: list[HealthPage] = field(default_factory=list)
+    ready: list[ReadyPage] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Served:
+    """A server block, read."""
+
+    keys: list[Key]
+    addresses: list[str]
+    plugins: list[Plugin]
+
+
+def configure(
+    corefile: Corefile,
+    cluster: Cluster,
+    default_port: int,
+    errors: list[ConfigError] | None = None,
+) -> Configuration:
+    """The parts that a Corefile asks for; nothing is opened or started.
+
+    cluster: the index kept up to date for a selection of the cluster's objects.
+    default_port: of keys without one.
+    errors: takes every fault; the result is then not to be used. Raises the first ConfigError of
+        the file when it is None.
+    """
+    faults: list[ConfigError] = []
+    configuration = Configuration(warnings=list(corefile.warnings))
+    served = [
+        one
+        for block in corefile.blocks
+        if (one := _serve(block, configuration, cluster, default_port, faults))
+    ]
+    faults += conflicts(Listening(one.keys, one.addresses) for one in served)
+    if errors is not None:
+        errors += faults
+    elif faults:
+        raise faults[0]
+    configuration.plugins = [plugin for one in served for plugin in one.plugins]
+    configuration.sockets = _sockets(served)
+    return configuration
+
+
+def _serve(
+    block: ServerBlock,
+    configuration: Configuration,
+    cluster: Cluster,
+    default_port: int,
+    faults: list[ConfigError],
+) -> _Served | None:
+    """The parts of one block; None where its faults leave nothing to go on with."""
+    keys = server_keys(block.keys, default_port, faults)
+    faults += [_not_served(key) for key in keys if key.transport != "dns"]
+    setup = Setup(
+        zones=tuple(key.zone for key in keys),
+        cluster=cluster,
+        health=configuration.health,
+        ready=configuration.ready,
+        warnings=configuration.warnings,
+    )
+    try:
+        plugins = build(block, setup)
+    except ConfigError as fault:
+        faults += setup.faults or [fault]
+        return None
+    return _Served(keys, setup.bind, plugins)
+
+
+def _not_served(key: Key) -> ConfigError:
+    return ConfigError(f"{key.transport}:// is not served by this version", key.place)
+
+
+def _sockets(served: Iterable[_Served]) -> list[Socket]:
+    """One for each address and port, in the file's order, with what is served there."""
+    found: dict[tuple[str, int], list[tuple[list[Key], list[Plugin]]]] = {}
+    for one in served:
+        ports = dict.fromkeys(key.port for key in one.keys)
+        for address, port in product(one.addresses or [""], ports):
+            keys = [key for key in one.keys if key.port == port]
+            found.setdefault((address, port), []).append((keys, one.plugins))
+    return [_socket(address, port, blocks) for (address, port), blocks in found.items()]
+
+
+def _socket(address: str, port: int, blocks: list[tuple[list[Key], list[Plugin]]]) -> Socket:
+    router = Router(Block([key.zone for key in keys], plugins) for keys, plugins in blocks)
+    zones = tuple(key.zone for keys, _ in blocks for key in keys)
+    return Socket(address, port, router, zones, blocks[0][0][0].place)
