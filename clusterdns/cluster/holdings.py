@@ -117,10 +117,11 @@ class Holdings:
         kind, namespace, name = key
         if kind not in ("Service", "EndpointSlice", "Pod"):
             return
-        shown, former = new and new.object, old and old.object
-        if shown and shown != former:
+        shown = new.object if new else None  # None is asked for below: an empty slice is false
+        former = old.object if old else None
+        if shown is not None and shown != former:
             self.events.append(Upsert(shown))
-        elif former and not shown:
+        elif former is not None and shown is None:
             self.events.append(Delete(kind, namespace, name))  # type: ignore[arg-type]  # as above
 
     def _count(self, key: Key, old: Held | None, new: Held | None) -> None:

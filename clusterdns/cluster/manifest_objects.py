@@ -154,18 +154,21 @@ _OURS = {kind for _, kind in _VERSIONS}
 _NOT_NEEDED = frozenset(
     re.findall(
         r"\w+",
-        "APIService Binding CSIDriver CSINode CSIStorageCapacity CertificateSigningRequest ClusterRole "
-        "ClusterRoleBinding ClusterTrustBundle ComponentStatus ConfigMap ControllerRevision CronJob "
-        "CustomResourceDefinition DaemonSet Deployment DeviceClass Event FlowSchema "
-        "HorizontalPodAutoscaler IPAddress Ingress IngressClass Job Lease LimitRange "
-        "MutatingAdmissionPolicy MutatingAdmissionPolicyBinding MutatingWebhookConfiguration "
-        "NetworkPolicy Node PersistentVolume PersistentVolumeClaim PodDisruptionBudget "
-        "PodSecurityPolicy PodTemplate PriorityClass PriorityLevelConfiguration ReplicaSet "
-        "ReplicationController ResourceClaim ResourceClaimTemplate ResourceQuota ResourceSlice Role "
-        "RoleBinding RuntimeClass Secret ServiceAccount ServiceCIDR StatefulSet StorageClass "
-        "StorageVersion StorageVersionMigration ValidatingAdmissionPolicy "
-        "ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration VolumeAttachment "
-        "VolumeAttributesClass",
+        """
+        APIService Binding CSIDriver CSINode CSIStorageCapacity CertificateSigningRequest
+        ClusterRole ClusterRoleBinding ClusterTrustBundle ComponentStatus ConfigMap
+        ControllerRevision CronJob CustomResourceDefinition DaemonSet Deployment DeviceClass
+        Event FlowSchema HorizontalPodAutoscaler IPAddress Ingress IngressClass Job Lease
+        LimitRange MutatingAdmissionPolicy MutatingAdmissionPolicyBinding
+        MutatingWebhookConfiguration NetworkPolicy Node PersistentVolume
+        PersistentVolumeClaim PodDisruptionBudget PodSecurityPolicy PodTemplate
+        PriorityClass PriorityLevelConfiguration ReplicaSet ReplicationController
+        ResourceClaim ResourceClaimTemplate ResourceQuota ResourceSlice Role RoleBinding
+        RuntimeClass Secret ServiceAccount ServiceCIDR StatefulSet StorageClass
+        StorageVersion StorageVersionMigration ValidatingAdmissionPolicy
+        ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration VolumeAttachment
+        VolumeAttributesClass
+        """,
     )
 )
 
