@@ -4,22 +4,13 @@ Whether a name exists never depends on the type asked (RFC 8020): first the name
 not, then its records of that type are made. Owners and the zone in targets are spelled as asked.
 """
 
-import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from dnslib import QTYPE, RR, DNSLabel
 
-from clusterdns.cluster.model import (
-    Address,
-    Endpoint,
-    EndpointSlice,
-    Port,
-    Service,
-    address_text,
-    parse_address,
-)
+from clusterdns.cluster.model import Address, Port, parse_address
 from clusterdns.zone import records, targets
 from clusterdns.zone.grammar import (
     EndpointName,
@@ -30,11 +21,11 @@ from clusterdns.zone.grammar import (
     PodName,
     ReverseName,
     ServiceName,
-    is_reverse,
     parse,
 )
-from clusterdns.zone.index import SYNCED, Index, Key, Owner
+from clusterdns.zone.index import SYNCED, Index
 from clusterdns.zone.records import Target, below, soa
+from clusterdns.zone.view import Keys, View, ZoneOptions, presentable
 
 __all__ = [
     "Found",
@@ -57,28 +48,7 @@ _A, _AAAA, _SRV, _PTR, _TXT = QTYPE.A, QTYPE.AAAA, QTYPE.SRV, QTYPE.PTR, QTYPE.T
 _NS, _SOA = QTYPE.NS, QTYPE.SOA
 _ADDRESSES = (_A, _AAAA)
 
-Keys = frozenset[Key]
 NO_KEYS: Keys = frozenset()
-
-
-@dataclass(frozen=True)
-class ZoneOptions:
-    """What the directive `kubernetes` says about names.
-
-    zones: forward and reverse ones; PTR records lead into the first forward one.
-    namespaces: those exposed; None for all. ttl: seconds.
-    local_addresses: this host's own, for the NS records; () with `bind`. What is not `presentable`
-        among them is left out.
-    """
-
-    zones: tuple[DNSLabel, ...]
-    ttl: int = 5
-    pods: Literal["disabled", "insecure", "verified"] = "disabled"
-    namespaces: frozenset[str] | None = None
-    ignore_empty: bool = False
-    noendpoints: bool = False
-    endpoint_pod_names: bool = False
-    local_addresses: tuple[Address, ...] = ()
 
 
 @dataclass(slots=True)
@@ -149,8 +119,7 @@ class Lookup:
         self._ttl = options.ttl
         self._zones = frozenset(tuple(map(bytes.lower, zone.label)) for zone in options.zones)
         self._depths = sorted({len(zone) for zone in self._zones}, reverse=True)
-        self._primary = _primary(options.zones)
-        self._local = presentable(options.local_addresses)
+        self._view = View(index, options)
 
     def find(self, labels: Labels, qtype: int) -> Found:
         """What the longest of our zones says about a name and type of class IN.
@@ -191,11 +160,11 @@ class Lookup:
         if name is Fixed.APEX and asked.qtype == _SOA:
             return Records(asked.zone, NO_KEYS, [soa(asked.zone, self._ttl, self._index.serial)])
         if name is Fixed.APEX and asked.qtype == _NS:
-            servers, keys = self._servers(asked.zone)
+            servers, keys = self._view.servers(asked.zone)
             answer, glue = records.server_records(asked.zone, servers, self._ttl)
             return _records(asked, keys, answer, glue)
         if name is Fixed.NS_DNS and asked.qtype in _ADDRESSES:
-            servers, keys = self._servers(asked.zone)
+            servers, keys = self._view.servers(asked.zone)
             return self._addresses(asked, keys, [address for _, address in servers])
         if name is Fixed.DNS_VERSION and asked.qtype == _TXT:
             return Records(asked.zone, NO_KEYS, [records.version_record(asked.owner)])
@@ -204,13 +173,13 @@ class Lookup:
     def _namespace(self, asked: _Asked, name: NamespaceName) -> Found:
         keys: Keys = frozenset({("namespace", name.namespace)})
         served = name.tree == "svc" or self._options.pods != "disabled"
-        if served and self._exposed(name.namespace):
+        if served and self._view.exposed(name.namespace):
             return NoData(asked.zone, keys)
         return self._missing(asked, keys)
 
     def _service(self, asked: _Asked, name: ServiceName) -> Found:
         namespace, service_name, port, protocol = name
-        service, slices, keys = self._known(namespace, service_name)
+        service, slices, keys = self._view.known(namespace, service_name)
         if service is None:
             return self._missing(asked, keys)
         if service.external_name and not port and not protocol:
@@ -225,7 +194,7 @@ class Lookup:
         return self._srv(asked, keys, found)
 
     def _endpoint(self, asked: _Asked, name: EndpointName) -> Found:
-        service, slices, keys = self._known(name.namespace, name.service)
+        service, slices, keys = self._view.known(name.namespace, name.service)
         if service is None:
             return self._missing(asked, keys)
         pod_names = self._options.endpoint_pod_names
@@ -237,21 +206,6 @@ class Lookup:
         # Or else it is like _tcp, which has its ports' names below it: RFC 4592 section 2.2.2.
         ports = self._service(asked._replace(qtype=QTYPE.ANY), name.ports)
         return ports if isinstance(ports, NxDomain | NotSynced) else NoData(asked.zone, keys)
-
-    def _known(
-        self, namespace: str, name: str
-    ) -> tuple[Service | None, tuple[EndpointSlice, ...], Keys]:
-        """The Service and its slices; None when there is no name at or below it."""
-        if not self._exposed(namespace):
-            return None, (), frozenset((("namespace", namespace),))
-        keys: Keys = frozenset((("namespace", namespace), ("service", namespace, name)))
-        service = self._index.service(namespace, name)
-        if service is None:
-            return None, (), keys
-        slices = () if self._options.noendpoints else self._index.slices(namespace, name)
-        if self._options.ignore_empty and service.cluster_ips and not any(map(len, slices)):
-            return None, (), keys
-        return service, slices, keys
 
     def _alias(self, asked: _Asked, keys: Keys, text: str) -> Found:
         """An ExternalName: its CNAME for every type, and for A and AAAA what stands behind it."""
@@ -273,36 +227,16 @@ class Lookup:
         return _joined(found, self._answer(behind._replace(aliases=aliases)))
 
     def _reverse(self, asked: _Asked, address: Address) -> Found:
-        owners = self._owners(address)
+        owners = self._view.owners(address)
         keys: Keys = frozenset(
             [("address", address), *(("namespace", owner.namespace) for owner in owners)]
         )
-        hosts = self._hosts([o for o in owners if self._exposed(o.namespace)], address)
+        hosts = self._view.hosts([o for o in owners if self._view.exposed(o.namespace)], address)
         if not hosts:
             return self._missing(asked, keys)
         if asked.qtype != _PTR:
             return NoData(asked.zone, keys)
         return Records(asked.zone, keys, records.pointer_records(asked.owner, hosts, self._ttl))
-
-    def _hosts(self, owners: list[Owner], address: Address) -> list[DNSLabel]:
-        """Names that this address has, in the primary zone: Services', else endpoints'."""
-        services = [owner for owner in owners if isinstance(owner, Service)]
-        hosts = [below(self._primary, each.name, each.namespace, "svc") for each in services]
-        if not any(hosts):
-            pieces = [owner for owner in owners if isinstance(owner, EndpointSlice)]
-            hosts = [
-                self._endpoint_host(piece, endpoint, self._primary)
-                for piece in pieces
-                for endpoint in piece.endpoints()
-                if endpoint.address == address
-            ]
-        return sorted((host for host in hosts if host), key=lambda host: host.label)
-
-    def _endpoint_host(
-        self, piece: EndpointSlice, endpoint: Endpoint, zone: DNSLabel
-    ) -> DNSLabel | None:
-        name = targets.endpoint_name(endpoint, self._options.endpoint_pod_names)
-        return below(zone, name, piece.service, piece.namespace, "svc")
 
     def _pod(self, asked: _Asked, name: PodName) -> Found:
         text = pod_address_text(name.pod)
@@ -310,53 +244,14 @@ class Lookup:
         if address is None or self._options.pods == "disabled":
             return self._missing(asked, NO_KEYS)
         keys: Keys = frozenset((("namespace", name.namespace), ("pod", address)))
-        if not self._exposed(name.namespace) or not self._runs(name.namespace, address, text):
+        if not self._view.exposed(name.namespace) or not self._view.runs(
+            name.namespace, address, text
+        ):
             return self._missing(asked, keys)
         if asked.qtype != _SRV:
             return self._addresses(asked, keys, [address])
         host = below(asked.zone, name.pod, name.namespace, "pod")
         return self._srv(asked, keys, [Target(host, address, _PORT_ZERO)] if host else [])
-
-    def _runs(self, namespace: str, address: Address, text: str) -> bool:
-        """Whether a pod there has this address, spelled like this, as far as that matters."""
-        if self._options.pods == "insecure":
-            return True
-        pods = self._index.pods(address)
-        return text == address_text(address) and any(pod.namespace == namespace for pod in pods)
-
-    def _servers(self, zone: DNSLabel) -> tuple[list[tuple[DNSLabel, Address]], Keys]:
-        """Names and addresses of the Services in front of this process, else of itself."""
-        keys: set[Key] = set()
-        servers: list[tuple[DNSLabel, Address]] = []
-        for local in self._local:
-            keys.add(("address", local))
-            for owner in self._owners(local):
-                if isinstance(owner, EndpointSlice):
-                    keys.add(("service", owner.namespace, owner.service))
-                    servers += self._servers_behind(owner, zone)
-        itself = records.under(zone, b"ns", b"dns")
-        return servers or [(itself, local) for local in self._local], frozenset(keys)
-
-    def _servers_behind(
-        self, piece: EndpointSlice, zone: DNSLabel
-    ) -> Iterator[tuple[DNSLabel, Address]]:
-        service = self._index.service(piece.namespace, piece.service)
-        if service and service.headless:
-            for endpoint in piece.endpoints():
-                if host := self._endpoint_host(piece, endpoint, zone):
-                    yield host, endpoint.address
-        elif service and (host := below(zone, service.name, service.namespace, "svc")):
-            yield from ((host, address) for address in service.cluster_ips)
-
-    def _owners(self, address: Address) -> tuple[Owner, ...]:
-        owners = self._index.owners(address)
-        if self._options.noendpoints:
-            return tuple(owner for owner in owners if isinstance(owner, Service))
-        return owners
-
-    def _exposed(self, namespace: str) -> bool:
-        chosen = self._options.namespaces
-        return self._index.has_namespace(namespace) and (chosen is None or namespace in chosen)
 
     def _addresses(self, asked: _Asked, keys: Keys, addresses: list[Address]) -> Found:
         if asked.qtype not in _ADDRESSES:
@@ -374,11 +269,6 @@ class Lookup:
         return NotSynced(asked.zone, keys | {SYNCED})
 
 
-def presentable(addresses: Iterable[Address]) -> tuple[Address, ...]:
-    """Those that others can reach this host by: global and private unicast addresses."""
-    return tuple(address for address in addresses if _unicast(ipaddress.ip_address(address)))
-
-
 def pod_address_text(label: str) -> str:
     """The text of the address that a pod's label stands for; it may be none.
 
@@ -386,22 +276,6 @@ def pod_address_text(label: str) -> str:
     """
     ipv4 = label.count("-") == 3 and "--" not in label
     return label.replace("-", "." if ipv4 else ":")
-
-
-def _unicast(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return not (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_unspecified
-        or address == _BROADCAST
-    )
-
-
-def _primary(zones: tuple[DNSLabel, ...]) -> DNSLabel:
-    """The first forward zone; the first of all where only reverse ones are served."""
-    folded = [DNSLabel(tuple(map(bytes.lower, zone.label))) for zone in zones]
-    return next((zone for zone in folded if not is_reverse(zone.label)), folded[0])
 
 
 def _records(asked: _Asked, keys: Keys, answer: list[RR], glue: Sequence[RR] = ()) -> Found:
@@ -421,5 +295,4 @@ def _joined(alias: Records, behind: Found) -> Found:
     return alias
 
 
-_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 _PORT_ZERO = (Port("", 0, ""),)  # a pod has no ports to name; its SRV record always said 0
