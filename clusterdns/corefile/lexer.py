@@ -48,7 +48,7 @@ _PIECE = re.compile(
 )
 _ESCAPE = re.compile(r"\\(\"|.|\Z)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")  # octets of a variable or of standard input: no UTF-8
-_UNPRINTABLE_BARE = re.compile(rf'^"|^$|^\ufeff|[{_SPACE}\r#]')
+_NOT_BARE = re.compile(rf'^"|^$|[{_SPACE}\r#]')  # what cannot be written without quotes
 
 
 def lex(text: str, file: str, environ: Mapping[str, str], findings: Findings) -> list[Token]:
@@ -69,7 +69,8 @@ def printed(tokens: Iterable[Token]) -> str:
     pieces = []
     for token in tokens:
         pieces.append("\n" if token.first else " ")
-        pieces.append(_quoted(token.text) if _needs_quotes(token) else token.text)
+        bare = not token.quoted and not _NOT_BARE.search(token.text)
+        pieces.append(token.text if bare else '"' + token.text.replace('"', '\\"') + '"')
     return "".join(pieces)
 
 
@@ -104,11 +105,8 @@ def _tokens(
             substituted=replaced != word,
         )
         first = False
-        cut = (
-            place._replace(column=place.column + piece.end("word") - piece.start())
-            if (piece["glued"])
-            else None
-        )
+        column = place.column + piece.end() - piece.start() - len(piece["glued"] or "")
+        cut = place._replace(column=column) if piece["glued"] else None
 
 
 def _word(piece: re.Match[str], place: Place, findings: Findings) -> str | None:
@@ -129,11 +127,3 @@ def _unescaped(escape: re.Match[str]) -> str:
     if escape[1] == '"':
         return '"'
     return escape[0] if escape[1] else ""
-
-
-def _needs_quotes(token: Token) -> bool:
-    return token.quoted or _UNPRINTABLE_BARE.search(token.text) is not None
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '\\"') + '"'

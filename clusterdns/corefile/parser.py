@@ -125,6 +125,9 @@ class _Parser:
         if not token.text:
             self._warn("an empty key is passed over", token.place)
             return None
+        if token.text == ",":
+            self._fault("a comma needs a key before it", token.place)
+            return None
         return token._replace(text=token.text.removesuffix(","))
 
     def _snippet(self, key: Token) -> None:
@@ -162,7 +165,13 @@ class _Parser:
             self._words.next()
         else:
             opening = None
+        empty = True
         while (token := self._words.next()) is not None:
+            if token.closes() and not empty and not token.first:
+                self._fault("} must stand on a line of its own, and close a {", token.place)
+                following = self._words.peek()
+                if following is not None and following.closes():
+                    continue  # that one ends the block
             if token.closes():
                 if opening is None:
                     self._warn("} without a { ends this server block", token.place)
@@ -170,6 +179,7 @@ class _Parser:
             if token.imports():
                 self._words.import_named(token)
             else:
+                empty = False
                 yield from self._directive(token)
         if opening is not None:
             self._missing_end(opening)
@@ -193,10 +203,7 @@ class _Parser:
         while (token := self._words.peek()) is not None:
             if token.opens():
                 yield from self._stray_block(name)
-            elif token.first:
-                return
-            elif token.closes():
-                self._fault("} must stand on a line of its own, and close a {", token.place)
+            elif token.first or token.closes():
                 return
             else:
                 yield self._again(name)

@@ -48,7 +48,8 @@ class Corefile:
 
 def _block_text(block: ServerBlock) -> str:
     lines = [line for directive in block.directives for line in _lines(directive, "    ")]
-    return "\n".join([f"{_words(block.keys)} {{", *lines, "}", ""])
+    keys = [key._replace(text=key.text + "," * key.text.endswith(",")) for key in block.keys]
+    return "\n".join([f"{_words(keys)} {{", *lines, "}", ""])
 
 
 def _lines(directive: Directive, indent: str) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _lines(directive: Directive, indent: str) -> Iterator[str]:
     if directive.block is None:
         yield words
         return
-    yield words + " {"
+    yield words if directive.name.opens() else words + " {"  # an option may be a { alone
     for option in directive.block:
         yield from _lines(option, indent + "    ")
     if not _closed_by_last_line(directive.block):

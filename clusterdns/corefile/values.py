@@ -1,6 +1,5 @@
 """Arguments of directives, read as what they stand for. All raise ConfigError at the word."""
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -56,49 +55,6 @@ def no_arguments(directive: Directive) -> None:
 def one_argument(directive: Directive) -> Token:
     """The only argument."""
     return arguments(directive, 1, 1)[0]
-
-
-def options(directive: Directive) -> tuple[Directive, ...]:
-    """The lines of the block, none when there is no block."""
-    return directive.block or ()
-
-
-def no_block(directive: Directive) -> None:
-    """Refuses lines in braces; empty braces are nothing, as in CoreDNS."""
-    if directive.block:
-        raise unknown_option(directive.block[0], directive, ())
-
-
-def once(directives: Sequence[Directive]) -> Directive:
-    """The only one, of a directive that a server block may have once."""
-    first, *more = directives
-    if more:
-        raise ConfigError(
-            f"{first.name.text} can only be used once per server block; "
-            f"it stands at {first.name.place} already",
-            more[0].name.place,
-        )
-    return first
-
-
-def unknown_option(option: Directive, directive: Directive, known: Iterable[str]) -> ConfigError:
-    """The error, to be raised, for a line of a block that the directive does not know."""
-    known = sorted(known)
-    close = difflib.get_close_matches(option.name.text, known, 1)
-    if close:
-        hint = f"; did you mean {close[0]}?"
-    else:
-        hint = f"; it has {', '.join(known)}" if known else "; it has no options"
-    return ConfigError(
-        f"unknown property {option.name.text!r} of {directive.name.text}{hint}", option.name.place
-    )
-
-
-def choice(token: Token, words: Iterable[str]) -> str:
-    """The word, which must be one of `words`."""
-    if token.text not in (known := tuple(words)):
-        raise ConfigError(f"{token.text!r} is none of {', '.join(known)}", token.place)
-    return token.text
 
 
 def refuse_brace(words: Iterable[Token]) -> None:
@@ -204,7 +160,11 @@ def _nanoseconds(token: Token) -> int:
     )
     at = total = 0
     while part := _PART.match(text, at):
-        whole, fraction, unit = part[1][:20] or "0", (part[2] or "")[:20], _NANOSECONDS[part[3]]
+        whole, fraction, unit = (
+            part[1].lstrip("0")[:20] or "0",
+            (part[2] or "")[:20],
+            _NANOSECONDS[part[3]],
+        )
         total += int(whole) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
         at = part.end()
     if (text != "0" and (at == 0 or at < len(text))) or total > _LONGEST:
