@@ -27,7 +27,7 @@ class Bind(Plugin):
                 _add(directive, interfaces, setup)
         if not setup.bind and not setup.faults:
             raise ConfigError(
-                "'bind' leaves no address to listen on: 'except' takes out every one",
+                "bind leaves no address to listen on: 'except' takes out every one",
                 directives[0].name.place,
             )
         return cls()

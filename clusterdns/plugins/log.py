@@ -10,6 +10,7 @@ from typing import NamedTuple
 from dnslib import QTYPE, RR
 from dnslib.label import DNSBuffer
 
+from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments
 from clusterdns.errors import ResolveError
@@ -24,7 +25,7 @@ from clusterdns.plugins.base import (
     choice,
     read_options,
 )
-from clusterdns.wire.question import HEADER
+from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.texts import class_text, rcode_text, type_text
 
 COMMON = (
@@ -124,8 +125,20 @@ def _rules(directive: Directive, setup: Setup) -> list[Rule]:
         classes.update(choice(word, CLASSES) for word in arguments(line, least=1))
 
     read_options(directive, setup, {"class": take_classes})
-    names = [word.text.removesuffix(".") + "." for word in words] or ["."]
+    names = [word.text.removesuffix(".") + "." for word in words if _is_name(word, setup)]
+    if not words:
+        names = ["."]
     return [Rule(name, form, classes or {"all"}) for name in names]
+
+
+def _is_name(word: Token, setup: Setup) -> bool:
+    """Whether the word can be in a question; CoreDNS accepts others, which never match."""
+    try:
+        Question.of(word.text, 0)
+    except ResolveError:
+        setup.warn(word.place, f"{word.text!r} is no domain name, so nothing is logged for it")
+        return False
+    return True
 
 
 # What a format is made of: literal text, {placeholders} and {/metadata/labels}. Braces around
