@@ -7,6 +7,7 @@ from dnslib import AAAA, QTYPE, RR, SRV, A, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, bare
+from clusterdns.wire.question import MAX_NAME
 
 
 class Whoami(Plugin):
@@ -26,19 +27,12 @@ class Whoami(Plugin):
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
         host, port = query.peer
-        transport = b"_udp" if query.transport == "udp" else b"_tcp"
-        return Reply(
-            authoritative=True,
-            additional=[
-                _address(question.label, host, question.qclass),
-                RR(
-                    DNSLabel((transport, *question.labels)),
-                    QTYPE.SRV,
-                    question.qclass,
-                    rdata=SRV(priority=0, weight=0, port=port, target=DNSLabel(())),
-                ),
-            ],
-        )
+        glue = [_address(question.label, host, question.qclass)]
+        owner = (b"_udp" if query.transport == "udp" else b"_tcp", *question.labels)
+        if len(owner[0]) + 1 + len(question.name) <= MAX_NAME:  # or else there is no such name
+            port_at_host = SRV(priority=0, weight=0, port=port, target=DNSLabel(()))
+            glue.append(RR(DNSLabel(owner), QTYPE.SRV, question.qclass, rdata=port_at_host))
+        return Reply(authoritative=True, additional=glue)
 
 
 def _address(owner: DNSLabel, host: str, rclass: int) -> RR:
