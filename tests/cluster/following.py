@@ -36,7 +36,7 @@ class View:
         self.source = source
         self.objects: Objects = {}
         self.synced: list[Kind] = []
-        self.batches = 0
+        self.sizes: list[int] = []  # of the batches
         self.raises: Exception | None = None  # what the next batch runs into
         self._changed = asyncio.Event()
         for reflector in source.reflectors.values():
@@ -44,7 +44,7 @@ class View:
 
     def sink(self, events: Sequence[Event]) -> None:
         self._changed.set()
-        self.batches += 1
+        self.sizes.append(len(events))
         if self.raises:
             error, self.raises = self.raises, None
             raise error
@@ -69,6 +69,9 @@ class View:
 
     async def until_synced(self) -> None:
         await self.until(lambda: set(self.synced) == set(self.source.reflectors))
+
+    async def until_holds(self, kind: Kind, namespace: str, name: str) -> None:
+        await self.until(lambda: (kind, namespace, name) in self.objects)
 
     async def until_true(self, api: Simulated) -> None:
         """Waits until every kind is as the API server has it."""

@@ -78,7 +78,7 @@ async def test_faults_at_start(fault: Fault, said: str, caplog: pytest.LogCaptur
             await view.until_true(api)
             await view.until_synced()
             assert view.source.figures["Service"].reconnects in (2, 3)  # pages do not fail so
-    assert told(caplog, said) == 1
+    assert told(caplog, "Service: ", said) == 1
 
 
 @pytest.mark.parametrize(("fault", "said"), FAULTS.values(), ids=FAULTS)
