@@ -46,7 +46,7 @@ class Words:
         read: Reader,
         findings: Findings,
     ) -> None:
-        self.last: Token | None = None  # the word that `next` gave last
+        self.last: Token | None = None  # the word that `next` gave last, imports aside
         self.snippets: dict[str, list[Token]] = {}
         self._environ = environ
         self._read = read
@@ -70,7 +70,8 @@ class Words:
         token = self.peek()
         if token is not None:
             self._sources[-1].at += 1
-            self.last = token
+            if not token.imports():
+                self.last = token
         return token
 
     def import_named(self, word: Token) -> None:
@@ -169,6 +170,4 @@ def _wrong_pattern(pattern: str) -> str | None:
         return "[ ] are not supported in patterns"
     if max(pattern.count("*"), pattern.count("?")) > 1:
         return "a pattern may hold one * and one ? at most"
-    if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        return "the pattern ends in a backslash"
     return None

@@ -102,9 +102,11 @@ class _Parser:
         They stand on one line, which goes on behind a comma at its end.
         """
         keys: list[Token] = []
-        more = True  # a key may come: at the start, behind a comma
-        comma: Token | None = None
-        while (token := self._words.peek()) is not None and (more or not token.first):
+        begun = False
+        comma: Token | None = None  # the key before, when it ends in one
+        while (token := self._words.peek()) is not None:
+            if token.first and begun and not comma:
+                break
             if token.first and token.text == "import":  # here a variable may say it
                 self._words.next()
                 self._words.import_named(token)
@@ -112,8 +114,9 @@ class _Parser:
             if token.opens():
                 break
             self._words.next()
-            more = token.text.endswith(",")
-            comma = token if more else None
+            begun = True
+            if token.text:
+                comma = token if token.text.endswith(",") else None
             if key := self._key(token):
                 keys.append(key)
         if comma is not None:

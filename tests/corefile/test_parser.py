@@ -65,7 +65,7 @@ CASES = {
     "same directive twice": (". {\n log\n errors\n log a\n}", block(".", "log", "errors", "log a")),
     "variables": ("{$D}:{$P} {\n {$L} {$D}\n}", block("d:53", "log d")),
 }
-ENVIRON = {"D": "d", "P": "53", "L": "log", "IMPORT": "import", "CLOSE": "}"}
+ENVIRON = {"D": "d", "P": "53", "L": "log", "IMPORT": "import", "CLOSE": "}", "EMPTY": ""}
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)
@@ -119,6 +119,11 @@ ODD = {
         "{\n log\n}\n. {\n}",
         block("."),
         "1:1: a server block without a key is passed over",
+    ),
+    "empty key behind a comma": (
+        "a,\n{$EMPTY}\nb {\n}",
+        block("a b"),
+        "2:1: an empty key is passed over",
     ),
     "empty key": ('"" a {\n}', block("a"), "1:1: an empty key is passed over"),
     "snippet name that is a zone": (
@@ -195,6 +200,15 @@ def test_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         parse(text, "Corefile")
     assert str(raised.value).startswith(f"Corefile:{message}")
+
+
+def test_no_end_and_an_import_of_nothing_behind_the_last_brace() -> None:
+    corefile = parse(". {\n log {\n }\nimport *", "Corefile")
+    assert str(corefile) == block(".", "log {", "}")
+    assert [warning.split(": ")[0] for warning in corefile.warnings] == [
+        "Corefile:4:8",
+        "Corefile:1:3",
+    ]
 
 
 def test_every_fault_is_gathered() -> None:
@@ -301,11 +315,11 @@ def test_printed_corefile_is_the_same_corefile(text: str) -> None:
 
 
 def misread(corefile: Corefile) -> bool:
-    """Whether printed words mean something else: a first word `import`, a key (name)."""
-    first = [server_block.keys[0].text for server_block in corefile.blocks]
-    return any(key == "import" or key.startswith("(") for key in first) or (
-        "\n        import" in str(corefile)
-    )
+    """Whether printed words mean something else: a first word `import`, a key that is a brace."""
+    keys = [[key.text for key in server_block.keys] for server_block in corefile.blocks]
+    if any(words[0] == "import" or words[0].startswith("(") or "{" in words for words in keys):
+        return True
+    return "\n        import" in str(corefile)
 
 
 def test_load_reads_imports_relative_to_the_corefile(tmp_path: Path) -> None:
