@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import dns.rdatatype
 import pytest
@@ -53,7 +54,7 @@ def query(
     name: str = "example.org.",
     qtype: str = "A",
     exchange: "Exchange | None" = None,
-    **changed: object,
+    **changed: Any,
 ) -> Query:
     """A query over UDP with RD set; `changed` are fields of it."""
     question = changed.pop("question", None)
@@ -61,7 +62,7 @@ def query(
     question = question or Question.of(name, int(dns.rdatatype.from_text(qtype)))
     octets = bytes(12) + question.name + bytes(4)
     now = time.monotonic()
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "octets": octets,
         "question": question,
         "flags": 0x0100,
@@ -75,7 +76,7 @@ def query(
         "received": now,
         "deadline": now + 5,
     }
-    return Query(**(fields | changed))  # type: ignore[arg-type]
+    return Query(**(fields | changed))
 
 
 @dataclass

@@ -3,6 +3,7 @@ import logging
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -103,8 +104,8 @@ def test_refused(text: str, expected: str) -> None:
     assert fault(text).startswith(expected)
 
 
-async def balanced(plugin: Plugin, text: str = ANSWER, qtype: str = "A", **fields: object) -> Reply:
-    given = Reply(answer=records(text), **fields)  # type: ignore[arg-type]
+async def balanced(plugin: Plugin, text: str = ANSWER, qtype: str = "A", **fields: Any) -> Reply:
+    given = Reply(answer=records(text), **fields)
     before = texts(given.answer)
     reply = await plugin.resolve(query(qtype=qtype), Next(given))
     assert texts(given.answer) == before  # what is behind may keep it
@@ -124,7 +125,9 @@ async def test_round_robin_keeps_the_order_of_types() -> None:
 
 
 async def test_round_robin_touches_every_section() -> None:
-    sections = {name: records(ANSWER) for name in ("answer", "authority", "additional")}
+    sections: dict[str, Any] = {
+        name: records(ANSWER) for name in ("answer", "authority", "additional")
+    }
     reply = await parsed("loadbalance").resolve(query(), Next(Reply(**sections)))
     assert reply is not None
     for section in (reply.answer, reply.authority, reply.additional):
@@ -211,7 +214,9 @@ def _rank(host: str, nets: list[str]) -> int:
 async def test_preferred_nets_in_additional_not_in_authority() -> None:
     plugin = parsed("loadbalance {\n prefer 10.0.0.2/32\n}")
     text = 'a. 5 IN TXT "t"\na. 5 IN A 10.0.0.1\na. 5 IN A 10.0.0.2'
-    sections = {name: records(text) for name in ("answer", "authority", "additional")}
+    sections: dict[str, Any] = {
+        name: records(text) for name in ("answer", "authority", "additional")
+    }
     reply = await plugin.resolve(query(), Next(Reply(**sections)))
     assert reply is not None
     assert [record.rtype for record in reply.authority] == [16, 1, 1]

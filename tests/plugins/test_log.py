@@ -1,5 +1,6 @@
 import logging
 import re
+from typing import Any
 
 import pytest
 
@@ -105,12 +106,12 @@ async def line(
     caplog: pytest.LogCaptureFixture,
     plugin: Plugin,
     reply: Reply | ResolveError | None,
-    **asked: object,
+    **asked: Any,
 ) -> str | None:
     """What is logged of a query; None for nothing."""
     caplog.clear()
     behind = Next(reply)
-    asking = query(**asked)  # type: ignore[arg-type]
+    asking = query(**asked)
     if isinstance(reply, ResolveError):
         with pytest.raises(ResolveError):
             await plugin.resolve(asking, behind)
@@ -187,7 +188,7 @@ LINES = {
 async def test_line(
     caplog: pytest.LogCaptureFixture,
     reply: Reply | ResolveError | None,
-    asked: dict[str, object],
+    asked: dict[str, Any],
     expected: str,
 ) -> None:
     found = await line(caplog, parsed("log"), reply, **asked)
@@ -231,7 +232,7 @@ async def test_format(caplog: pytest.LogCaptureFixture, form: str, expected: str
     assert re.sub(r"0\.\d{1,9}s", "0.Ns", found).endswith(expected)
 
 
-def test_durations_have_no_more_digits_than_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_durations_have_no_more_digits_than_needed() -> None:
     from clusterdns.plugins.log import Outcome, _duration
 
     texts = {
@@ -247,7 +248,7 @@ def test_durations_have_no_more_digits_than_needed(monkeypatch: pytest.MonkeyPat
         assert _duration(Outcome(query(), 0, None, seconds, False)) == expected
 
 
-CLASSES = {
+CLASSES: dict[str, list[Reply | ResolveError | None]] = {
     "success": [ANSWER, Reply(), REFERRAL, Reply(answer=ANSWER.answer, authority=NODATA.authority)],
     "denial": [NODATA, NXDOMAIN, Reply(3)],
     "error": [
@@ -265,7 +266,7 @@ CLASSES = {
 async def test_classes(caplog: pytest.LogCaptureFixture, chosen: str, kind: str) -> None:
     plugin = parsed(f"log {{\n class {chosen}\n}}")
     for reply in CLASSES[kind]:
-        found = await line(caplog, plugin, reply)  # type: ignore[arg-type]
+        found = await line(caplog, plugin, reply)
         assert (found is not None) == (chosen in (kind, "all"))
 
 

@@ -1,6 +1,7 @@
 """`any`, `minimal` and `whoami`."""
 
 import math
+from typing import Any
 
 import pytest
 from dnslib import RD
@@ -87,7 +88,9 @@ async def test_minimal(
     keys = frozenset({("service", "shop", "web")})
     given = Reply(
         rcode,
-        *(records(section) for section in (answer, authority, additional)),
+        records(answer),
+        records(authority),
+        records(additional),
         authoritative=True,
         options=[Option(15, b"\0\0")],
         force_edns=True,
@@ -142,9 +145,9 @@ WHOAMI = {
 
 @pytest.mark.parametrize(("asked", "expected"), WHOAMI.values(), ids=WHOAMI)
 @pytest.mark.parametrize("qtype", ["A", "AAAA", "MX", "ANY"])
-async def test_whoami(asked: dict[str, object], expected: list[str], qtype: str) -> None:
+async def test_whoami(asked: dict[str, Any], expected: list[str], qtype: str) -> None:
     reply = await parsed("whoami").resolve(
-        query(**({"name": "Example.ORG.", "qtype": qtype} | asked)),  # type: ignore[arg-type]
+        query(**({"name": "Example.ORG.", "qtype": qtype} | asked)),
         Next(),
     )
     assert reply is not None

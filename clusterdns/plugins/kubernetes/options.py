@@ -184,6 +184,7 @@ class Options:
                         f"multicluster zone {zone} is none of kubernetes: {' '.join(self._zones)}",
                         word.place,
                     )
+        if line.arguments:
             raise _not_yet("multicluster", line.name.place)
 
     def _first(self, line: Directive) -> Token:

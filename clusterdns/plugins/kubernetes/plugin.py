@@ -111,6 +111,11 @@ async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:
         found = None
     if found is None:
         return reply.rests_on((), 0.0)
-    reply.answer += found.answer
+    # Names that lead to each other bring the same CNAMEs again.
+    reply.answer += [
+        record
+        for record in found.answer
+        if record.rtype != QTYPE.CNAME or record not in reply.answer
+    ]
     reply.truncated = found.truncated
     return reply.rests_on(found.keys, found.until)
