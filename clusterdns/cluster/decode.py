@@ -69,7 +69,7 @@ def service_change(service: api.Service) -> Upsert | NoRecords:
     namespace, name = intern(metadata.namespace), intern(metadata.name)
     external = spec.type == "ExternalName"
     spelled = _without_empty(spec.cluster_ips) or _without_empty([spec.cluster_ip])
-    if external and not (spec.external_name or "").rstrip("."):
+    if external and not spec.external_name:
         return NoRecords(Delete("Service", namespace, name), "has an empty externalName")
     if not external and not spelled:
         return NoRecords(Delete("Service", namespace, name), "has no clusterIP")

@@ -36,6 +36,7 @@ def _document(window: "_Window", number: int) -> Iterator[Step]:
     top = Top(number, line)
     for key in window.pairs():
         if key == "items" and window.peek() == "[":
+            top.begin_items()
             for line in window.elements():
                 yield from top.element(line, window.value())
                 yield None

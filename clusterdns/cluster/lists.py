@@ -38,9 +38,12 @@ class Top:
         self._nameless: list[tuple[int, Any]] = []  # items that wait for the List's kind
         self._items = False
 
+    def begin_items(self) -> None:
+        """`items` come now, each to be given to `element`."""
+        self._items = True
+
     def element(self, line: int, value: Any) -> Iterator[Item]:
         """The objects of one element of `items`, as far as they can be told already."""
-        self._items = True
         kind = self.fields.get("kind")
         if isinstance(kind, str) and not _is_list(kind):
             return  # an object that has a field `items`; none that DNS needs does
@@ -53,8 +56,11 @@ class Top:
         """What is left, once the mapping is read to its end."""
         for line, value in self._nameless:
             yield from self._objects(line, value)
-        if not (self._items and _is_list(self.fields.get("kind"))):
-            yield Item(self._document, self._line, self.fields)
+        whole = Item(self._document, self._line, self.fields)
+        if "items" in self.fields:  # not given element by element: an alias
+            yield from taken_apart(whole)
+        elif not (self._items and _is_list(self.fields.get("kind"))):
+            yield whole
 
     def _objects(self, line: int, value: Any) -> Iterator[Item]:
         if _lacks_kind(value):
@@ -81,6 +87,7 @@ def taken_apart(item: Item) -> Iterator[Item]:
         return
     top = Top(item.document, item.line)
     top.fields = {key: value for key, value in item.value.items() if key != "items"}
+    top.begin_items()
     for element in item.value["items"]:
         yield from top.element(item.line, element)
     yield from top.end()

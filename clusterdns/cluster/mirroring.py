@@ -52,6 +52,8 @@ Family = tuple[tuple[Port, ...], list[Endpoint], int]  # ports, ready endpoints,
 
 
 def _families(subset: api.EndpointSubset, selection: Selection) -> Iterator[Family]:
+    for port in subset.ports or ():
+        port.protocol = port.protocol or "TCP"  # the API server's default, before they are mirrored
     ports = slice_ports(subset.ports or ())
     ready = (subset.addresses or [])[:MOST_ADDRESSES]
     unready = (subset.not_ready_addresses or [])[: MOST_ADDRESSES - len(ready)]

@@ -121,6 +121,7 @@ class _Builder:
         self._top = Top(document, first_line)
         self._stack: list[_Frame] = []
         self._anchors: dict[str, Any] = {}
+        self._streamed = False  # whether the value just finished went out element by element
 
     def items(self, sections: _Sections) -> Iterator[Step]:
         loader = _Loader(sections)
@@ -144,6 +145,7 @@ class _Builder:
             self._open([], event)
         elif isinstance(event, yaml.CollectionEndEvent):
             frame = self._stack.pop()
+            self._streamed = frame.streams
             for merged in frame.merged:
                 for key, value in merged.items():
                     frame.value.setdefault(key, value)
@@ -154,12 +156,15 @@ class _Builder:
             yield from self._value(self._anchors[event.anchor], event, None)
 
     def _open(self, value: Any, event: yaml.NodeEvent) -> None:
-        parent = self._stack[-1] if self._stack else None
-        streams = bool(
-            parent and len(self._stack) == 1 and parent.has_key and parent.key == "items"
+        streams = (
+            isinstance(value, list)
+            and len(self._stack) == 1
+            and (self._stack[0].has_key and self._stack[0].key == "items")
         )
+        if streams:
+            self._top.begin_items()
         line = self._first_line + _line(event)
-        self._stack.append(_Frame(value, line, event.anchor, streams and isinstance(value, list)))
+        self._stack.append(_Frame(value, line, event.anchor, streams))
 
     def _value(
         self, value: Any, event: yaml.Event, anchor: str | None, line: int = 0
@@ -168,7 +173,7 @@ class _Builder:
         if anchor:
             self._anchors[anchor] = value
         if not self._stack:
-            if value is self._top.fields and "items" not in value:  # else they came by an alias
+            if value is self._top.fields:
                 yield from self._top.end()
             else:
                 yield from taken_apart(Item(self._document, line or self._first_line, value))
@@ -193,12 +198,9 @@ class _Builder:
             if not all(isinstance(each, dict) for each in merged):
                 raise _fault("expected a mapping to merge", event)
             frame.merged += merged
-        elif not (self._is_streamed(frame, value)):
+        elif not self._streamed:
             frame.value[frame.key] = value
-
-    def _is_streamed(self, frame: _Frame, value: Any) -> bool:
-        """Whether this is `items` of the outermost mapping, whose elements are on their way."""
-        return len(self._stack) == 1 and frame.key == "items" and value == []
+        self._streamed = False
 
 
 def _line(event: yaml.Event) -> int:
@@ -212,11 +214,8 @@ def _fault(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
 
 def _scalar(event: yaml.ScalarEvent) -> Any:
     """What Kubernetes takes a scalar for: dates stay text, as do unknown tags."""
-    if event.tag in (None, "!") and not event.implicit[0]:
-        return event.value  # quoted
-    if event.tag in (None, *_PLAIN_TAGS):
-        return _plain(event.value)
-    return event.value
+    plain = event.implicit[0] if event.tag is None else event.tag in _PLAIN_TAGS
+    return _plain(event.value) if plain else event.value
 
 
 def _plain(text: str) -> Any:
