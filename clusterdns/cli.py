@@ -1,7 +1,7 @@
 """Arguments, exit codes and signals; one function per subcommand.
 
 The flags are CoreDNS's own, read as Go reads flags: one or two dashes, the value after `=` or a
-space, booleans also as `-quiet=false`.
+space (whatever it looks like), booleans also as `-quiet=false`, no abbreviations.
 
 Exit codes: 0 all went well, 1 the configuration or an input cannot be used (said on standard
 error), 2 a flag is unknown or malformed, or a second Ctrl-C cut the shutdown short.
@@ -10,7 +10,9 @@ error), 2 a flag is unknown or malformed, or a second Ctrl-C cut the shutdown sh
 import argparse
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any
 
 from clusterdns import __version__
 from clusterdns.errors import ClusterDnsError, ConfigError
@@ -40,7 +42,7 @@ Ctrl-C ends it after the lameduck; a second one at once, with exit code 2.
 Exit codes: 0 fine, 1 unusable configuration or input, 2 wrong flags.
 """
 
-SWITCHES = ("quiet", "version", "plugins", "next-free-port")
+PORT_HELP = "port of server blocks that name none (53)"
 BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
 
@@ -57,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(words: Sequence[str]) -> int:
     """`clusterdns [FLAGS]`: runs the server until it is told to stop."""
-    flags, extra = _serve_parser().parse_known_args(_plain_booleans(words))
-    if extra:
-        raise ConfigError(f"unexpected argument {extra[0]!r}; see clusterdns --help")
+    flags, others = _serve_parser().read(words)
+    if others:
+        raise ConfigError(f"unexpected argument {others[0]!r}; see clusterdns --help")
     if flags.version:
         print(version_text())
         return EXIT_OK
@@ -68,6 +70,8 @@ def serve(words: Sequence[str]) -> int:
 
         print("\n".join(f"dns.{name}" for name in sorted(known())))
         return EXIT_OK
+    if flags.conf == "stdin" and "-" in flags.manifests:
+        raise ConfigError("-conf stdin and --manifests - cannot both read standard input")
 
     from clusterdns.app import Options, run
 
@@ -87,19 +91,13 @@ def serve(words: Sequence[str]) -> int:
 
 def check(words: Sequence[str]) -> int:
     """`clusterdns check FILE`: says every fault of a Corefile."""
-    parser = argparse.ArgumentParser(
-        prog="clusterdns check",
-        description="Tells every fault and warning of a Corefile with file:line:column.",
-        epilog="Exit codes: 0 it can be used, 1 it cannot. Nothing is started or connected to.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("file", metavar="FILE", help='the Corefile; "-" for standard input')
-    _add(parser, "dns.port", "p", dest="port", type=_port, default=53, metavar="N")
-    flags = parser.parse_args(words)
+    flags, files = _check_parser().read(words)
+    if len(files) != 1:
+        raise ConfigError("check takes one FILE; see clusterdns check --help")
 
     from clusterdns.tools.check import check_corefile
 
-    report = check_corefile(flags.file, flags.port)
+    report = check_corefile(files[0], flags.port)
     for line in (*report.warnings, *report.errors):
         print(line, file=sys.stderr)
     return EXIT_UNUSABLE if report.errors else EXIT_OK
@@ -117,28 +115,16 @@ def version_text() -> str:
     )
 
 
-def _serve_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _serve_parser() -> "FlagParser":
+    parser = FlagParser(
         prog="clusterdns",
         description=SERVE_HELP,
         epilog=SERVE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="clusterdns [FLAGS]\n       clusterdns check FILE",
-        allow_abbrev=False,
     )
-    _add(parser, "conf", metavar="FILE", help='the Corefile; "stdin" for standard input')
-    _add(
-        parser,
-        "dns.port",
-        "p",
-        dest="port",
-        type=_port,
-        default=53,
-        metavar="N",
-        help="port of server blocks that name none (53)",
-    )
-    _add(
-        parser,
+    parser.flag("conf", metavar="FILE", help='the Corefile; "stdin" for standard input')
+    parser.flag("dns.port", "p", dest="port", type=_port, default=53, metavar="N", help=PORT_HELP)
+    parser.flag(
         "manifests",
         action="append",
         default=[],
@@ -146,47 +132,86 @@ def _serve_parser() -> argparse.ArgumentParser:
         help="objects from a YAML or JSON file, a directory of them, or - for standard input; "
         "may be given again; files are watched, and changes served at once",
     )
-    _add(parser, "pidfile", metavar="FILE", help="write the process id there")
-    _add(parser, "quiet", action="store_true", help="do not print what is served at start")
-    _add(
-        parser,
+    parser.flag("pidfile", metavar="FILE", help="write the process id there")
+    parser.flag("quiet", action="store_true", help="do not print what is served at start")
+    parser.flag(
         "drain",
         type=_seconds,
         default=20.0,
         metavar="DURATION",
         help="the longest wait for the last client after SIGTERM and lameduck (20s)",
     )
-    _add(
-        parser,
+    parser.flag(
         "next-free-port",
         action="store_true",
         help="where a port is taken, use the next one that is free, and say so",
     )
-    _add(parser, "version", action="store_true", help="print the version and exit")
-    _add(parser, "plugins", action="store_true", help="print the directives that exist and exit")
+    parser.flag("version", action="store_true", help="print the version and exit")
+    parser.flag("plugins", action="store_true", help="print the directives that exist and exit")
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, *names: str, **options: object) -> None:
-    """Adds a flag that takes one or two dashes."""
-    dashed = [dash + name for name in names for dash in ("-", "--")]
-    options.setdefault("dest", names[0].replace("-", "_"))
-    parser.add_argument(*dashed, **options)  # type: ignore[arg-type]  # argparse's own overloads
+def _check_parser() -> "FlagParser":
+    parser = FlagParser(
+        prog="clusterdns check",
+        usage="clusterdns check [-dns.port N] FILE",
+        description="Tells every fault and warning of a Corefile, one a line: "
+        'file:line:column: text.\nFILE may be "-" for standard input.',
+        epilog="Exit codes: 0 it can be used, 1 it cannot. Nothing is started or connected to.",
+    )
+    parser.flag("dns.port", "p", dest="port", type=_port, default=53, metavar="N", help=PORT_HELP)
+    return parser
 
 
-def _plain_booleans(words: Sequence[str]) -> list[str]:
-    """The words with `-quiet=true` as `-quiet` and without `-quiet=false`, which argparse lacks."""
-    plain = []
-    for word in words:
-        name, _, value = word.partition("=")
-        if value and name.startswith("-") and name.lstrip("-") in SWITCHES:
-            if value.lower() not in BOOLEANS:
-                raise ConfigError(f"{word}: {value!r} is neither true nor false")
-            if not BOOLEANS[value.lower()]:
-                continue
-            word = name
-        plain.append(word)
-    return plain
+class FlagParser(argparse.ArgumentParser):
+    """Reads words as Go's `flag` does: every flag by its whole name, a value whatever it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        self._switches: dict[str, bool] = {"h": True, "help": True}  # name -> it takes no value
+
+    def flag(self, *names: str, **options: Any) -> None:
+        """Adds a flag that takes one or two dashes; `names` mean the same."""
+        options.setdefault("dest", names[0].replace("-", "_"))
+        action = self.add_argument(*[f"-{name}" for name in names], **options)
+        self._switches.update(dict.fromkeys(names, action.nargs == 0))
+
+    def read(self, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The flags, and the other words; ends the process with EXIT_USAGE for a wrong flag."""
+        plain: list[str] = []  # each flag in the one form that argparse cannot misread
+        others: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                others += rest
+            elif word == "-" or not word.startswith("-"):
+                others.append(word)
+            else:
+                self._take(word, rest, plain)
+        return self.parse_args(plain), others
+
+    def _take(self, word: str, rest: Iterator[str], plain: list[str]) -> None:
+        """Adds a flag to the plain ones; its value may be the next word of the rest."""
+        name, equals, value = word[2 if word.startswith("--") else 1 :].partition("=")
+        if name not in self._switches:
+            near = get_close_matches(name, self._switches, n=1) or ["help"]
+            self.error(f"there is no flag {word.partition('=')[0]}; did you mean -{near[0]}?")
+        if self._switches[name]:
+            self._switch(name, value if equals else "true", plain)
+            return
+        if not equals:
+            following = next(rest, None)
+            if following is None:
+                self.error(f"flag {word} needs a value")
+            value = following
+        plain.append(f"-{name}={value}")
+
+    def _switch(self, name: str, value: str, plain: list[str]) -> None:
+        """Turns a flag without a value on or off, which argparse cannot; the last word counts."""
+        if value.lower() not in BOOLEANS:
+            self.error(f"flag -{name}: {value!r} is neither true nor false")
+        flag = "-h" if name in ("h", "help") else f"-{name}"
+        plain[:] = [each for each in plain if each != flag] + [flag] * BOOLEANS[value.lower()]
 
 
 def _port(text: str) -> int:

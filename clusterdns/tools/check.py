@@ -5,6 +5,7 @@ import sys
 from typing import NamedTuple
 
 from clusterdns.cluster.selection import Selection
+from clusterdns.corefile.files import read_files
 from clusterdns.corefile.parser import load, parse
 from clusterdns.errors import ConfigError, Place
 from clusterdns.server.configuration import configure
@@ -27,7 +28,7 @@ def check_corefile(path: str, default_port: int) -> Report:
     """
     faults: list[ConfigError] = []
     if path in STANDARD_INPUT:
-        corefile = parse(sys.stdin.read(), "stdin", os.environ, errors=faults)
+        corefile = parse(sys.stdin.read(), "stdin", os.environ, read_files, faults)
     else:
         corefile = load(path, errors=faults)
     found = configure(corefile, _never_filled, default_port, faults)
