@@ -197,7 +197,6 @@ class Setup:
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     startup_timeout: float = 5.0  # seconds
-    stacktrace: bool = False  # unexpected exceptions are logged with their traceback (`errors`)
     recursive: bool = False  # RA is set on replies; known once every directive is parsed
 
     @contextmanager

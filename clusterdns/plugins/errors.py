@@ -79,14 +79,11 @@ class Errors(Plugin):
         directive = once(directives)
         plugin = cls()
 
-        def stacktrace(line: Directive) -> None:
-            no_arguments(line)
-            setup.stacktrace = True
-
         def consolidate(line: Directive) -> None:
             plugin.consolidations.append(_consolidation(line))
 
-        read_options(directive, setup, {"stacktrace": stacktrace, "consolidate": consolidate})
+        # Tracebacks of unexpected exceptions are logged with and without `stacktrace`.
+        read_options(directive, setup, {"stacktrace": no_arguments, "consolidate": consolidate})
         for word in arguments(directive, 0, 1):
             if word.text != "stdout":
                 raise ConfigError(

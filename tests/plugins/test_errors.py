@@ -6,28 +6,25 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.errors import Errors
-from tests.plugins.asking import Next, fault, new_setup, parsed, query
+from tests.plugins.asking import Next, fault, parsed, query
 
 TIMEOUT = ResolveError("read udp 10.0.0.1:4711->10.0.0.2:53: i/o timeout")
 ACCEPTED = {
-    "alone": ("errors", [], False),
-    "to stdout": ("errors stdout", [], False),
-    "empty braces": ("errors {\n}", [], False),
-    "stacktrace": ("errors {\n stacktrace\n}", [], True),
+    "alone": ("errors", []),
+    "to stdout": ("errors stdout", []),
+    "empty braces": ("errors {\n}", []),
+    "stacktrace": ("errors {\n stacktrace\n}", []),
     "both": (
         "errors {\n stacktrace\n consolidate 1m ^exact$\n}",
         [(60, "^exact$", "ERROR", False)],
-        True,
     ),
     "a pattern in quotes": (
         'errors {\n consolidate 1m "format error"\n}',
         [(60, "format error", "ERROR", False)],
-        False,
     ),
     "two of them": (
         "errors {\n consolidate 1m error1\n consolidate 5s error2\n}",
         [(60, "error1", "ERROR", False), (5, "error2", "ERROR", False)],
-        False,
     ),
     "every level": (
         "errors {\n consolidate 1s a warning\n consolidate 1s b error\n"
@@ -38,31 +35,26 @@ ACCEPTED = {
             (1, "c", "INFO", False),
             (1, "d", "DEBUG", False),
         ],
-        False,
     ),
     "show_first": (
         "errors {\n consolidate 1m .* show_first\n}",
         [(60, ".*", "ERROR", True)],
-        False,
     ),
     "a level and show_first": (
         "errors {\n consolidate 1m .* warning show_first\n}",
         [(60, ".*", "WARNING", True)],
-        False,
     ),
 }
 
 
-@pytest.mark.parametrize(("text", "expected", "stacktrace"), ACCEPTED.values(), ids=ACCEPTED)
-def test_parse(text: str, expected: list[tuple[float, str, str, bool]], stacktrace: bool) -> None:
-    setup = new_setup()
-    plugin = parsed(text, setup)
+@pytest.mark.parametrize(("text", "expected"), ACCEPTED.values(), ids=ACCEPTED)
+def test_parse(text: str, expected: list[tuple[float, str, str, bool]]) -> None:
+    plugin = parsed(text)
     assert isinstance(plugin, Errors)
     assert [
         (each.period_s, each.pattern.pattern, logging.getLevelName(each.level), each.show_first)
         for each in plugin.consolidations
     ] == expected
-    assert setup.stacktrace is stacktrace
 
 
 @pytest.mark.parametrize(
