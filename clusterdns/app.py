@@ -93,6 +93,8 @@ class App:
 
     def _configure(self, corefile: Corefile) -> Configuration:
         found = configure(corefile, self._index, self._options.port)
+        if self._options.manifests and not self._feeds:
+            log.warning("--manifests: nobody reads them, there is no `kubernetes` in the Corefile")
         for warning in found.warnings:
             log.warning("%s", warning)
         return found
@@ -110,10 +112,10 @@ class App:
     async def serve(self) -> int:
         """Opens, answers until told to stop, and gives the exit code. Raises ConfigError."""
         try:
-            self._open()
-            if self._options.pidfile:
-                _write_pid(self._options.pidfile)
             with self._signals():
+                self._open()
+                if self._options.pidfile:
+                    _write_pid(self._options.pidfile)
                 await self._run()
         finally:
             for listener in self.listeners:
@@ -223,6 +225,7 @@ class App:
 
     def _terminate(self) -> None:
         if not self.lifecycle.leaving.is_set():
+            self.lifecycle.leaving.set()
             log.info("SIGTERM: Shutting down servers then terminating")
             self._tasks.create_task(self._leave(self._options.drain_s))
 
@@ -230,6 +233,7 @@ class App:
         if self.lifecycle.leaving.is_set():
             sys.stdout.flush()
             os._exit(INTERRUPTED)  # the loop may be what hangs
+        self.lifecycle.leaving.set()
         log.info("SIGINT: Shutting down")
         self._tasks.create_task(self._leave(drain_s=0.0))
 
@@ -249,7 +253,7 @@ def _corefile(path: str | None) -> Corefile:
     """The Corefile at the path, or ./Corefile, or kubeadm's."""
     if path == "stdin":
         return parse(sys.stdin.read(), "stdin", os.environ, read_files)
-    if path is None and not os.path.isfile("Corefile"):
+    if not path and not os.path.isfile("Corefile"):
         return parse(KUBEADM, "default", os.environ)
     return load(path or "Corefile")
 

@@ -19,12 +19,16 @@ class Stage(Enum):
 
 
 class Lifecycle:
-    """How far the process is. `leaving` is set on the way into lameduck, `stopping` at its end."""
+    """How far the process is.
+
+    ready: set once every source is synced. leaving: set on the way into lameduck, `stopping` at
+    its end.
+    """
 
     def __init__(self) -> None:
+        self.ready = asyncio.Event()
         self.leaving = asyncio.Event()
         self.stopping = asyncio.Event()
-        self._synced = False
 
     @property
     def stage(self) -> Stage:
@@ -32,11 +36,11 @@ class Lifecycle:
             return Stage.STOPPED
         if self.leaving.is_set():
             return Stage.LAMEDUCK
-        return Stage.READY if self._synced else Stage.STARTING
+        return Stage.READY if self.ready.is_set() else Stage.STARTING
 
     def synced(self) -> None:
         """Every source has listed everything once."""
-        self._synced = True
+        self.ready.set()
 
     def stop(self) -> None:
         """Ends now: no lameduck, no drain."""
