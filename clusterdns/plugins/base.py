@@ -283,17 +283,11 @@ class Zones:
     def __init__(self, names: Iterable[str]) -> None:
         """names: absolute or not, in presentation form."""
         self.names = tuple(names)
-        self._wire = tuple(Question.of(name, 0).folded for name in self.names)
-
-    def match(self, question: Question) -> str | None:
-        """The longest of the zones that the name is in, as it was given; None for none."""
-        name = question.folded
-        tails = {name[-size:] for size in _suffix_sizes(name)}
-        found = [index for index, wire in enumerate(self._wire) if wire in tails]
-        return self.names[max(found, key=lambda index: len(self._wire[index]))] if found else None
+        self._wire = frozenset(Question.of(name, 0).folded for name in self.names)
 
     def __contains__(self, question: Question) -> bool:
-        return self.match(question) is not None
+        name = question.folded
+        return any(name[-size:] in self._wire for size in _suffix_sizes(name))
 
 
 def _suffix_sizes(name: bytes) -> Iterator[int]:
