@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import perf_counter
 
 import aiohttp
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 
 Sink = Callable[[Sequence[Event]], None]
 
-TURN_S = 0.001  # decoded and applied without a pause; with each kind listing, a wake-up takes 4 ms
-TURN_EVENTS = 100  # handed over at once, so that applying them takes no longer than decoding them
+TURN_S = 0.001  # decoding without a pause; applying what comes of it takes as long again
+TURN_EVENTS = 100  # handed over at once: applied in less than 2 ms
 READ_OCTETS = 1 << 16  # buffered for a connection; twice that stops the server from sending
 MOST_PAGE = 256 << 20  # octets of a page; one as large as this is no list
 MOST_REFUSAL = 8192  # octets read of what is said with a refusal
@@ -72,6 +73,7 @@ class ApiServer:
             kind: Reflector(kind, selection, dice, self._timing) for kind in selection.kinds
         }
         self._connection = Connection(options, self._timing)
+        self._working = asyncio.Lock()  # one kind at a time: else turns of all would add up
         self._slots = asyncio.Semaphore(options.max_inflight or len(self.reflectors))
 
     @property
@@ -108,6 +110,8 @@ class ApiServer:
                 await self._exchange(reflector, step, sink)
             except TimeoutError as error:
                 reflector.broken(str(error) or "the API is silent", now())
+            except aiohttp.ClientPayloadError:  # its own text is three errors deep
+                reflector.broken("the connection broke off", now())
             except FAILURES as error:
                 reflector.broken(f"{type(error).__name__}: {error}", now())
             except Exception as error:  # an edge: the other kinds, and this one, live on
@@ -132,9 +136,9 @@ class ApiServer:
                 else:
                     reflector.accepted(now())
                     page = await self._page(response)
-                    await _hand_over(reflector.page(page, now()), sink)
+                    await self._hand_over(reflector.page(page, now()), sink)
             finally:
-                response.close()  # does nothing where it was read to its end: that one is kept
+                self._connection.release(response)
 
     async def _read_lines(
         self,
@@ -151,7 +155,15 @@ class ApiServer:
             if not (octets := await self._octets(response)):
                 reflector.ended(now())
                 return
-            await _hand_over(_events(reflector, lines.feed(octets), now()), sink)
+            await self._hand_over(_events(reflector, lines.feed(octets), now()), sink)
+
+    async def _hand_over(self, events: Iterable[Event | None], sink: Sink) -> None:
+        """Gives events to the sink in batches, and the loop its turn after each."""
+        rest, more = iter(events), True
+        while more:
+            async with self._working:
+                more = _work(rest, sink)
+                await asyncio.sleep(0)
 
     async def _page(self, response: aiohttp.ClientResponse) -> bytes:
         page = bytearray()
@@ -178,21 +190,20 @@ def _events(reflector: Reflector, lines: Iterable[bytes], now: float) -> Iterato
         yield from reflector.line(line, now) or (None,)
 
 
-async def _hand_over(events: Iterable[Event | None], sink: Sink) -> None:
-    """Gives events to the sink in batches, and the loop its turn after each."""
+def _work(events: Iterator[Event | None], sink: Sink) -> bool:
+    """Takes events for a turn and gives them to the sink; False when there are no more."""
     batch: list[Event] = []
-    turn_ends = perf_counter() + TURN_S
+    ends = perf_counter() + TURN_S
     for event in events:
         if event is not None:
             batch.append(event)
-        if perf_counter() > turn_ends or len(batch) == TURN_EVENTS:
-            sink(batch)
-            batch = []
-            await asyncio.sleep(0)
-            turn_ends = perf_counter() + TURN_S
+        if perf_counter() > ends or len(batch) == TURN_EVENTS:
+            break
+    else:
+        ends = 0.0
     if batch:
         sink(batch)
-        await asyncio.sleep(0)
+    return bool(ends)
 
 
 class Connection:
@@ -204,8 +215,10 @@ class Connection:
         self._loading = asyncio.Lock()
         self._api: ApiClient | None = None
         self._identity: tuple[object, ...] = ()
-        self._signature: tuple[object, ...] | None = None  # None: to be loaded
+        self._files: tuple[Path, ...] = ()
+        self._signature: tuple[object, ...] | None = None  # of the files; None: to be loaded
         self._expires: datetime | None = None
+        self._open: set[aiohttp.ClientResponse] = set()
 
     async def turn(self) -> None:
         """Waits until the rate limit allows another request."""
@@ -228,7 +241,13 @@ class Connection:
         if response.status == 401:
             self._signature = None
         _keep_alive(response)
+        self._open.add(response)
         return response
+
+    def release(self, response: aiohttp.ClientResponse) -> None:
+        """The response is done with; its connection is kept where it was read to its end."""
+        response.close()
+        self._open.discard(response)
 
     async def refusal(self, response: aiohttp.ClientResponse) -> bytes:
         """The start of the body that explains a status; b"" where it does not come."""
@@ -239,6 +258,9 @@ class Connection:
             return b""
 
     async def close(self) -> None:
+        """Ends every open response; whoever reads one gets a ClientConnectionError."""
+        for response in self._open:
+            response.close()  # closing the session alone would leave them waiting for ever
         if self._api is not None:
             await self._api.close()  # type: ignore[no-untyped-call]
             self._api, self._signature = None, None
@@ -257,10 +279,11 @@ class Connection:
     async def _client(self) -> ApiClient:
         """The client for what the files say now."""
         expired = self._expires is not None and datetime.now(UTC) >= self._expires
-        found = signature(self._options.files())
-        if self._api is not None and found == self._signature and not expired:
+        if self._api is not None and self._signature == signature(self._files) and not expired:
             return self._api
         self._options.check()  # names the file that is missing, which a library would not
+        self._files = self._options.files()
+        found = signature(self._files)  # from before they are read: what changes meanwhile is new
         configuration = await self._configuration()
         identity = _identity(configuration)
         if self._api is not None and identity == self._identity:
@@ -268,8 +291,8 @@ class Connection:
         else:
             api = await asyncio.to_thread(_new_client, configuration)  # reads every CA there is
             if self._api is not None:
-                log.info("the certificates of the API connection changed")
-                await self._api.close()  # type: ignore[no-untyped-call]
+                log.info("the way to the API changed: all connections are made anew")
+                await self.close()
             self._api, self._identity = api, identity
         self._signature = found
         return self._api

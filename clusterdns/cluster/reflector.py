@@ -150,6 +150,8 @@ class Reflector:
         self._selectors = tuple(_selectors(kind, selection))
         self._held = Held()
         self._former: Held | None = None  # while listing: what the list has not named yet
+        self._swept = Held()  # what the last list deleted at its end
+        self._said_synced = False
         self._gone: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._named: OrderedDict[str, str] = OrderedDict()
         self._told: dict[str, float] = {}
@@ -260,8 +262,13 @@ class Reflector:
         self._fail(reason, now)
 
     def restart(self, reason: str, now: float) -> None:
-        """Something was lost on our side: everything is listed again."""
+        """The last events were lost on our side: everything is listed, and said, again."""
         self.reading = False
+        self._said_synced = False
+        self._held.update(self._swept)
+        for namespace, name in self._gone:
+            if not self._held.get(namespace, name):
+                self._held.put(namespace, name, 0)
         self._version = self._token = ""
         self._fail(reason, now)
 
@@ -302,7 +309,7 @@ class Reflector:
             relists.add(self.kind)
         if self._former is not None:  # a list broke off: what it named is held as well
             self._held.update(self._former)
-        self._former, self._held = self._held, Held()
+        self._former, self._held, self._swept = self._held, Held(), Held()
         self._gone.clear()
 
     def _items_of(self, page: Page) -> Iterator[Event | None]:
@@ -314,12 +321,14 @@ class Reflector:
 
     def _end_list(self, version: str) -> Iterator[Event]:
         former, self._former = self._former or Held(), None
+        self._swept = former
         self._version = version
         self._broken_streams = 0
         for namespace, name in former:
             yield Delete(self.kind, namespace, name)
-        if not self.figures.synced:
-            self.figures.synced = True
+        self.figures.synced = True
+        if not self._said_synced:
+            self._said_synced = True
             yield Synced(self.kind)
 
     def _change(self, change: str, octets: Raw, *, watching: bool) -> tuple[Event, ...]:

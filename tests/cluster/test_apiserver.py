@@ -278,6 +278,25 @@ async def test_a_ca_that_rotates(tmp_path: Path) -> None:
             assert view.source.figures["Service"].relists == 0
 
 
+async def test_open_watches_move_to_the_new_ca(tmp_path: Path) -> None:
+    """Those of other kinds as well, and at once, though nobody cut them."""
+    async with Simulated(CLUSTER) as api, front(api, "old") as door:
+        pod = Pod(tmp_path, door.port)
+        pod.mount("t")
+        async with following(pod.options) as view:
+            await view.until_synced()
+            bundle = tmp_path / "bundle"
+            bundle.write_bytes(
+                b"".join((PKI / f"{ca}-ca.crt").read_bytes() for ca in ("old", "new"))
+            )
+            pod.mount("t", str(bundle))
+            api.cut_watches("services")
+            await view.until_failed(1, "Namespace")
+            await api.put(namespace("new"))
+            await view.until_true(api)
+            assert view.source.figures["Namespace"].relists == 0
+
+
 async def test_files_that_vanish_for_a_while(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -262,7 +262,6 @@ GONE = {
     "ERROR event by reason": lambda driver: (driver.open(), driver.lines(failure(0, "Expired"))),
     "a bookmark from before": lambda driver: (driver.open(), driver.lines(bookmark(3))),
     "HTTP 400 to the version": lambda driver: (driver.ask(), driver.refuse(400)),
-    "lost on our side": lambda driver: driver.reflector.restart("a bug", driver.now),
 }
 
 
@@ -283,6 +282,25 @@ def test_410_lists_again_and_deletes_at_the_end_only(gone: Any) -> None:
     assert driver.names == ["c"]
     assert driver.events.count(Synced("Service")) == 1
     assert driver.reflector.figures.relists == 2
+
+
+def test_what_was_lost_on_our_side_is_said_again() -> None:
+    """The sink failed at a batch: which of its events it took is not known."""
+    driver = Driver()
+    driver.sync(web("a"), web("b"), web("c"))
+    driver.lines(failure(410))
+    driver.sync(web("a"), web("c"))  # deletes b
+    driver.lines(frame("DELETED", web("c", 20)))
+    driver.events.clear()
+    driver.reflector.restart("a bug", driver.now)
+    driver.sync(web("a"))
+    assert {event.name for event in driver.events if isinstance(event, Delete)} == {"b", "c"}
+    assert driver.names == ["a"]
+    assert driver.events[-1] == Synced("Service")
+    driver.events.clear()
+    driver.lines(failure(410))
+    driver.sync(web("a"))
+    assert [type(event) for event in driver.events] == [Upsert]
 
 
 def test_a_list_in_pages_that_expires_starts_over() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -62,7 +62,7 @@ FAULTS = {
     "429": (Fault(status=429), "Service: 429 a fault"),
     "500": (Fault(status=500), "Service: 500 a fault"),
     "503": (Fault(status=503), "Service: 503 a fault"),
-    "cut after one event": (Fault(lines=1), "ClientPayloadError"),
+    "cut after one event": (Fault(lines=1), "the connection broke off"),
 }
 
 
@@ -308,15 +308,40 @@ async def test_objects_of_two_megabytes() -> None:
         assert view.source.figures["Service"].reconnects == 0
 
 
+LOST: dict[str, Callable[[ApiServer], Awaitable[None]]] = {
+    "an object": lambda api: api.put(service("shop", "new", "10.0.0.9")),
+    "a deletion": lambda api: api.delete("Service", "shop", "web"),
+}
+
+
+@pytest.mark.parametrize("change", LOST.values(), ids=LOST)
 async def test_a_sink_that_fails_is_told_everything_again(
-    caplog: pytest.LogCaptureFixture,
+    change: Callable[[ApiServer], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with ApiServer(CLUSTER) as api, following(api.url) as view:
         await view.until_synced()
         view.raises = ZeroDivisionError("a bug of ours")
-        await api.put(service("shop", "new", "10.0.0.9"))
+        await change(api)
         await view.until_true(api)
     assert told(caplog, "the events were lost") == 1
+
+
+async def test_a_sink_that_fails_at_the_end_of_a_list() -> None:
+    async with ApiServer(CLUSTER) as api, following(api.url, Selection(endpoints=False)) as view:
+        await view.until_synced()
+        api.cut_watches("services")
+        await api.delete("Service", "shop", "web")
+        await api.delete("Service", "shop", "db")
+        api.expire_history()
+        view.raises = ZeroDivisionError("a bug of ours")
+        await view.until_true(api)
+
+
+async def test_a_sink_that_fails_at_start() -> None:
+    async with ApiServer(CLUSTER) as api, following(api.url) as view:
+        view.raises = ZeroDivisionError("a bug of ours")
+        await view.until_synced()
+        await view.until_true(api)
 
 
 @asynccontextmanager
@@ -342,7 +367,7 @@ async def test_a_half_closed_connection(caplog: pytest.LogCaptureFixture) -> Non
         await view.until_failed(3)
         assert requests[0] >= 3
         assert not view.objects
-    assert told(caplog, "Service: ClientPayloadError") == 1
+    assert told(caplog, "Service: the connection broke off") == 1
 
 
 async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
