@@ -31,6 +31,7 @@ GROUP_MS = 300  # ... or when something has been happening for this long
 RESCAN_MS = 10_000  # file systems that tell no changes (NFS, some mounts) are looked at this often
 RETRY_S = 5.0  # until watching is tried again, when the system refused it
 
+STANDARD_INPUT_FD = 0
 COUNTED = ("Service", "EndpointSlice", "Endpoints", "Pod", "Namespace")  # else the label is "other"
 
 Sink = Callable[[Sequence[Event]], None]
@@ -59,6 +60,7 @@ class Manifests:
         self._skipped = Skipped()
         self._news = asyncio.Event()  # there may be something to read
         self._turn_ends = 0.0
+        self._blind = False  # whether it was said that changes cannot be watched
 
     async def serve(self, stopping: asyncio.Event, sink: Sink) -> None:
         """Tells the sink all that the files hold, then Synced for each kind, then what changes.
@@ -108,7 +110,9 @@ class Manifests:
                     if self._files.watched() != directories:
                         break
             except Exception as error:  # an edge: the system has no watches left, or no such thing
-                log.warning("cannot watch manifests, looking again in %g s: %s", RETRY_S, error)
+                if not self._blind:
+                    log.warning("cannot watch files, they are read every %g s: %s", RETRY_S, error)
+                self._blind = True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), RETRY_S)
         self._news.set()
@@ -232,8 +236,8 @@ def _read_aside(path: str, ended: Callable[[str, bytes, str], None]) -> None:
     def read() -> None:
         octets, error = b"", ""
         try:
-            descriptor = 0 if path == STANDARD_INPUT else path
-            with open(descriptor, "rb", closefd=descriptor != 0) as pipe:
+            named = path != STANDARD_INPUT
+            with open(path if named else STANDARD_INPUT_FD, "rb", closefd=named) as pipe:
                 octets = pipe.read()
         except OSError as failure:
             error = failure.strerror or str(failure)

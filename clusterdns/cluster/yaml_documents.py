@@ -122,6 +122,7 @@ class _Builder:
         self._stack: list[_Frame] = []
         self._anchors: dict[str, Any] = {}
         self._streamed = False  # whether the value just finished went out element by element
+        self._whole: list[Item] = []  # the document itself, until it is known to end well
 
     def items(self, sections: _Sections) -> Iterator[Step]:
         loader = _Loader(sections)
@@ -134,6 +135,7 @@ class _Builder:
                     yield None
         finally:
             loader.dispose()
+        yield from self._whole
 
     def _step(self, event: yaml.Event) -> Iterator[Item]:
         if isinstance(event, yaml.ScalarEvent):
@@ -174,9 +176,9 @@ class _Builder:
             self._anchors[anchor] = value
         if not self._stack:
             if value is self._top.fields:
-                yield from self._top.end()
+                self._whole += self._top.end()
             else:
-                yield from taken_apart(Item(self._document, line or self._first_line, value))
+                self._whole += taken_apart(Item(self._document, line or self._first_line, value))
             return
         frame = self._stack[-1]
         if frame.streams:
