@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from clusterdns.cluster.apiserver import ApiServer
+from clusterdns.cluster.apiserver import ApiServer, Sink
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event, Kind, Synced, Upsert
 from clusterdns.cluster.model import Object
@@ -30,13 +30,14 @@ IMPATIENT = replace(QUICK, answer=0.2, silence=0.3)
 
 
 class View:
-    """What the events said so far."""
+    """What the events said so far. What is in `sinks` gets every batch as well."""
 
     def __init__(self, source: ApiServer) -> None:
         self.source = source
         self.objects: Objects = {}
         self.synced: list[Kind] = []
         self.sizes: list[int] = []  # of the batches
+        self.sinks: list[Sink] = []
         self.raises: Exception | None = None  # what the next batch runs into
         self._changed = asyncio.Event()
         for reflector in source.reflectors.values():
@@ -48,6 +49,8 @@ class View:
         if self.raises:
             error, self.raises = self.raises, None
             raise error
+        for sink in self.sinks:
+            sink(events)
         for event in events:
             if isinstance(event, Synced):
                 self.synced.append(event.kind)

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from clusterdns.cluster.events import Kind
+from clusterdns.cluster.events import Event, Kind
+from clusterdns.cluster.model import EndpointSlice
 from clusterdns.cluster.reflector import relists
 from clusterdns.cluster.selection import Selection
 from clusterdns.metrics import skipped_objects
+from clusterdns.zone.index import Index
 from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer
 from tests.cluster.following import IMPATIENT, following, truth
@@ -202,7 +204,7 @@ async def test_retry_after_is_waited_for() -> None:
             assert loop.time() - started >= 1
 
 
-def event(change: str, obj: Json) -> bytes:
+def line_of(change: str, obj: Json) -> bytes:
     return json.dumps({"type": change, "object": obj}).encode() + b"\n"
 
 
@@ -216,8 +218,8 @@ async def test_events_repeated_and_out_of_order() -> None:
         api.store.version += 10
         old = versioned(service("shop", "web", "10.0.0.66"), api.store.version - 5)
         await api.put(service("shop", "web", "10.0.0.2"))
-        await api.inject("services", event("MODIFIED", old))
-        await api.inject("services", event("ADDED", old) * 3)
+        await api.inject("services", line_of("MODIFIED", old))
+        await api.inject("services", line_of("ADDED", old) * 3)
         await api.put(service("shop", "last", "10.0.0.3"))
         await view.until_true(api)
 
@@ -228,7 +230,7 @@ async def test_a_deletion_overtaken_by_an_older_state() -> None:
         api.store.version += 10
         await api.delete("Service", "shop", "web")
         old = versioned(service("shop", "web", "10.0.0.66"), api.store.version - 5)
-        await api.inject("services", event("MODIFIED", old))
+        await api.inject("services", line_of("MODIFIED", old))
         await api.put(service("shop", "last", "10.0.0.3"))
         await view.until_true(api)
 
@@ -377,8 +379,16 @@ async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_a_storm_of_changes_and_faults_ends_with_the_truth() -> None:
+    """In the zone, too."""
     cluster = random_cluster(3, services=100)
+    index = Index(Selection())
     async with ApiServer(cluster, history=50) as api, following(api.url) as view:
+
+        def apply(events: Sequence[Event]) -> None:
+            for event in events:
+                index.apply(event, now=1.0)
+
+        view.sinks.append(apply)
         await view.until_synced()
         for n in range(200):
             await api.put(service("team-0", f"w{n % 20}", f"10.9.{n >> 8}.{n & 255}"))
@@ -391,6 +401,13 @@ async def test_a_storm_of_changes_and_faults_ends_with_the_truth() -> None:
             if n % 50 == 0:
                 api.fault = first(2, Fault(status=500), "endpointslices")
         await view.until_true(api)
+        assert index.synced
+        held = truth(api, KINDS)
+        for name in (f"w{n}" for n in range(20)):
+            assert index.service("team-0", name) == held.get(("Service", "team-0", name))
+        for thing in held.values():
+            if isinstance(thing, EndpointSlice):
+                assert thing in index.slices(thing.namespace, thing.service)
 
 
 async def test_pods_are_followed_where_asked_for() -> None:
