@@ -1,19 +1,15 @@
 """A Corefile as parts that serve: server blocks, what they listen on, and their pages."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
 
-from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.keys import Key, Listening, conflicts, server_keys
 from clusterdns.corefile.parser import Corefile, ServerBlock
 from clusterdns.errors import ConfigError, Place
-from clusterdns.plugins.base import HealthPage, Plugin, ReadyPage, Setup
+from clusterdns.plugins.base import Cluster, HealthPage, Plugin, ReadyPage, Setup
 from clusterdns.plugins.order import build
 from clusterdns.server.block import Block, Router
-from clusterdns.zone.index import Index
-
-Cluster = Callable[[Selection], Index]
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def configure(
     if errors is not None:
         errors += faults
     elif faults:
-        raise faults[0]
+        raise min(faults, key=lambda fault: (fault.place is None, fault.place or ()))
     configuration.plugins = [plugin for one in served for plugin in one.plugins]
     configuration.sockets = _sockets(served)
     return configuration
@@ -87,7 +83,10 @@ def _serve(
     default_port: int,
     faults: list[ConfigError],
 ) -> _Served | None:
-    """The parts of one block; None where its faults leave nothing to go on with."""
+    """The parts of one block; with faults its keys and addresses alone, as others may want them.
+
+    None where the faults leave it open which addresses it binds.
+    """
     keys = server_keys(block.keys, default_port, faults)
     faults += [_not_served(key) for key in keys if key.transport != "dns"]
     setup = Setup(
@@ -101,6 +100,8 @@ def _serve(
         plugins = build(block, setup)
     except ConfigError as fault:
         faults += setup.faults or [fault]
+        plugins = []
+    if not plugins and any(line.name.text == "bind" for line in block.directives):
         return None
     return _Served(keys, setup.bind, plugins)
 
