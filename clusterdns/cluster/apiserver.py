@@ -25,7 +25,15 @@ from clusterdns import __version__
 from clusterdns.cluster.connection import ApiOptions, Kubeconfig, TokenBucket, signature
 from clusterdns.cluster.events import Event, Kind
 from clusterdns.cluster.frames import Lines
-from clusterdns.cluster.reflector import Figures, Reflector, Request, Timing, Wait
+from clusterdns.cluster.reflector import (
+    Figures,
+    Reflector,
+)
+from clusterdns.cluster.requests import (
+    Request,
+    Timing,
+    Wait,
+)
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import ClusterDnsError, SourceError
 
@@ -152,7 +160,12 @@ class ApiServer:
         while reflector.reading:
             if not reflector.listing:
                 await slot.aclose()
-            if not (octets := await self._octets(response)):
+            try:
+                octets = await self._octets(response)
+            except TimeoutError:
+                reflector.silent(self._timing.silence, now())
+                return
+            if not octets:
                 reflector.ended(now())
                 return
             await self._hand_over(_events(reflector, lines.feed(octets), now()), sink)

@@ -4,7 +4,7 @@ One Reflector follows one kind. Its driver asks `next` what to do, does it, and 
 events come back. https://kubernetes.io/docs/reference/using-api/api-concepts/ decides:
 
 - A list is asked for as a stream (`sendInitialEvents`); a server that refuses that (400, 422) is
-  asked for pages. Pages name no resourceVersion: "0" makes older servers ignore `limit`.
+  asked for pages.
 - A watch goes on from the last version seen. 410 in any form leads to a new list. Objects that a
   complete list does not have are deleted at its end, never before: until then the old state stands.
 - A watch asks to be ended after half a minute, which a living server does, keeping the connection:
@@ -20,7 +20,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from sys import intern
-from typing import NamedTuple
 
 from msgspec import Raw
 
@@ -44,28 +43,26 @@ from clusterdns.cluster.frames import (
     Status,
 )
 from clusterdns.cluster.held import Held
+from clusterdns.cluster.requests import (
+    FIRST_ITEMS,
+    LEAST_ITEMS,
+    MOST_ITEMS,
+    PAGE_OCTETS,
+    Request,
+    Requests,
+    Timing,
+    Wait,
+)
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import SourceError
 from clusterdns.metrics import Counter, skipped_objects
 
 log = logging.getLogger(__name__)
 
-PATHS: dict[Kind, str] = {
-    "Service": "/api/v1/services",
-    "EndpointSlice": "/apis/discovery.k8s.io/v1/endpointslices",
-    "Pod": "/api/v1/pods",
-    "Namespace": "/api/v1/namespaces",
-}
-LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
-MOST_ITEMS = 500  # a page; what every client asks for
-FIRST_ITEMS: dict[Kind, int] = {"EndpointSlice": 100, "Pod": 200}  # objects of 5 to 100 kB
-LEAST_ITEMS = 20
-PAGE_OCTETS = 1 << 20  # aimed at: a page is in memory whole, and scanned in one go (1 ms)
 MOST_TOMBSTONES = 1000  # deletions remembered, for events that come late; the oldest is forgotten
 MOST_NAMED = 1000  # broken objects remembered as named in the log; then the oldest is forgotten
 TRIED_STREAMS = 2  # streaming lists that broke off, after which one is asked for in pages
 TRIED_RESUMES = 3  # answers of nothing but nonsense, after which everything is listed again
-TELL_AGAIN_S = 60.0  # a failure that repeats is logged again after this long
 
 relists = Counter(
     "clusterdns_api_relists_total", "Lists of a kind after its first complete one.", ("kind",)
@@ -86,38 +83,6 @@ DECODE: dict[Kind, Callable[[Selection], Decode]] = {
     "Pod": lambda selection: decode_pod,
     "Namespace": lambda selection: decode_namespace,
 }
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Limits, in seconds. Pairs are bounds between which one is drawn."""
-
-    backoff_first: float = 0.2
-    backoff_most: float = 5.0
-    steady: float = 5.0  # a stream that lived so long was a success, whatever it brought
-    watch: tuple[float, float] = (30.0, 45.0)
-    stream: tuple[float, float] = (600.0, 900.0)  # a list that a throttled process reads slowly
-    relist: float = 1.0  # replicas that hear 410 at once spread their lists over this
-    connect: float = 5.0
-    answer: float = 25.0  # until the status line
-    silence: float = 55.0  # without an octet; more than a watch may last, so it is never met
-    retry_after: float = 60.0  # the most that a server may ask for
-    told: float = TELL_AGAIN_S
-
-
-class Request(NamedTuple):
-    """A GET that the driver shall send."""
-
-    path: str
-    query: tuple[tuple[str, str], ...]
-    lines: bool  # the body is lines, each for `Reflector.line`; else one page, for `page`
-    listing: bool  # part of a list
-
-
-class Wait(NamedTuple):
-    """Nothing is to be done for so long."""
-
-    seconds: float
 
 
 @dataclass
@@ -147,7 +112,7 @@ class Reflector:
         self.reading = False  # whether more of the answer under way is wanted
         self._decode, self._dice = decode or DECODE[kind](selection), dice
         self._timing = timing or Timing()
-        self._selectors = tuple(_selectors(kind, selection))
+        self._requests = Requests(kind, selection, dice, self._timing)
         self._held = Held()
         self._former: Held | None = None  # while listing: what the list has not named yet
         self._swept = Held()  # what the last list deleted at its end
@@ -173,7 +138,7 @@ class Reflector:
             return Wait(self._not_before - now)
         self._fruitful = False
         self._opened = now
-        self._request = self._watch() if self._version else self._list()
+        self._request = self._requests.watch(self._version) if self._version else self._list()
         return self._request
 
     def accepted(self, now: float) -> None:
@@ -261,6 +226,13 @@ class Reflector:
         self.reading = False
         self._fail(reason, now)
 
+    def silent(self, seconds: float, now: float) -> None:
+        """A stream brought nothing for so long."""
+        if self._version and self._request and self._request.listing:
+            self.reading = False  # a stream that began as a list may be quiet: watch from now on
+        else:
+            self.broken(f"nothing was heard for {seconds:g} s", now)
+
     def restart(self, reason: str, now: float) -> None:
         """The last events were lost on our side: everything is listed, and said, again."""
         self.reading = False
@@ -273,35 +245,12 @@ class Reflector:
         self._fail(reason, now)
 
     def _list(self) -> Request:
-        path = PATHS[self.kind]
         if self._token:
-            rest = (("limit", str(self._items)), ("continue", self._token))
-            return Request(path, (*self._selectors, *rest), lines=False, listing=True)
+            return self._requests.page(self._items, self._token)
         self._begin_list()
-        if not self._streams or self._broken_streams >= TRIED_STREAMS:
-            whole = (("limit", str(self._items)),)
-            return Request(path, (*self._selectors, *whole), lines=False, listing=True)
-        stream = (
-            ("watch", "true"),
-            ("sendInitialEvents", "true"),
-            ("resourceVersionMatch", "NotOlderThan"),
-            ("allowWatchBookmarks", "true"),
-            ("timeoutSeconds", self._draw(self._timing.stream)),
-        )
-        return Request(path, (*self._selectors, *stream), lines=True, listing=True)
-
-    def _watch(self) -> Request:
-        query = (
-            ("watch", "true"),
-            ("resourceVersion", self._version),
-            ("allowWatchBookmarks", "true"),
-            ("timeoutSeconds", self._draw(self._timing.watch)),
-        )
-        path = PATHS[self.kind]
-        return Request(path, (*self._selectors, *query), lines=True, listing=False)
-
-    def _draw(self, bounds: tuple[float, float]) -> str:
-        return str(max(1, round(self._dice.uniform(*bounds))))
+        if self._streams and self._broken_streams < TRIED_STREAMS:
+            return self._requests.stream()
+        return self._requests.page(self._items)
 
     def _begin_list(self) -> None:
         if self.figures.synced:
@@ -475,14 +424,6 @@ class Reflector:
             log.warning("not used: %s", reason)
         if len(self._named) > MOST_NAMED:
             self._named.popitem(last=False)
-
-
-def _selectors(kind: Kind, selection: Selection) -> Iterator[tuple[str, str]]:
-    labels = selection.namespace_labels if kind == "Namespace" else selection.labels
-    if labels:
-        yield "labelSelector", labels
-    if kind == "Pod":
-        yield "fieldSelector", LIVE_PODS
 
 
 def _number(version: str) -> int:

@@ -9,7 +9,15 @@ from clusterdns.cluster.apiserver import ApiServer, Sink
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event, Kind, Synced, Upsert
 from clusterdns.cluster.model import Object
-from clusterdns.cluster.reflector import DECODE, Reflector, Request, Timing, Wait
+from clusterdns.cluster.reflector import (
+    DECODE,
+    Reflector,
+)
+from clusterdns.cluster.requests import (
+    Request,
+    Timing,
+    Wait,
+)
 from clusterdns.cluster.selection import Selection
 from tests.apiserver.server import ApiServer as Simulated
 from tests.apiserver.store import BY_KIND

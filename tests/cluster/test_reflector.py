@@ -14,12 +14,14 @@ from clusterdns.cluster.events import Delete, Event, Kind, Synced, Upsert
 from clusterdns.cluster.frames import Lines
 from clusterdns.cluster.held import Held
 from clusterdns.cluster.reflector import (
-    LIVE_PODS,
-    MOST_ITEMS,
-    PAGE_OCTETS,
     TRIED_RESUMES,
     TRIED_STREAMS,
     Reflector,
+)
+from clusterdns.cluster.requests import (
+    LIVE_PODS,
+    MOST_ITEMS,
+    PAGE_OCTETS,
     Request,
     Timing,
     Wait,
@@ -593,6 +595,25 @@ def test_a_server_that_closes_at_once_is_left_in_peace() -> None:
         driver.reflector.ended(driver.now)
         driver.open()
     assert driver.now - started > 15
+
+
+def test_a_stream_that_falls_quiet_after_its_list_becomes_a_watch(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In a quiet cluster every start comes to this; it is no failure. A silent watch is one."""
+    driver = Driver()
+    driver.open()
+    driver.lines(added(web()))
+    driver.reflector.silent(55, driver.now)
+    assert driver.reflector.figures.reconnects == 1
+    driver.sync(web())
+    driver.reflector.silent(55, driver.now)
+    asked = driver.now
+    assert driver.open()["resourceVersion"] == "10"
+    assert (driver.now, driver.reflector.figures.reconnects) == (asked, 1)
+    driver.reflector.silent(55, driver.now)
+    assert driver.reflector.figures.reconnects == 2
+    assert {record.message for record in caplog.records} == {"Service: nothing was heard for 55 s"}
 
 
 def test_a_watch_that_ended_in_time_is_resumed_at_once() -> None:
