@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from clusterdns import logs
+from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event
-from clusterdns.cluster.manifests import Manifests
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.defaults import KUBEADM
 from clusterdns.corefile.files import read_files
@@ -56,12 +57,20 @@ class Options:
     banner: str = ""  # printed at start, below the zones
 
 
+class Source(Protocol):
+    """Where cluster objects come from: files, or a Kubernetes API."""
+
+    async def serve(
+        self, stopping: asyncio.Event, sink: Callable[[Sequence[Event]], None]
+    ) -> None: ...
+
+
 @dataclass
 class Feed:
     """A source and the index that it fills."""
 
     index: Index
-    source: Manifests
+    source: Source
     synced: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -81,7 +90,7 @@ class App:
     def __init__(self, options: Options) -> None:
         """Reads the configuration. Raises ConfigError, or SourceError for unusable manifests."""
         self._options = options
-        self._feeds: dict[Selection, Feed] = {}
+        self._feeds: dict[tuple[Selection, ApiOptions], Feed] = {}
         self.configuration = self._configure(_corefile(options.corefile))
         self.lifecycle = Lifecycle()
         self.listeners = [
@@ -99,15 +108,21 @@ class App:
             log.warning("%s", warning)
         return found
 
-    def _index(self, selection: Selection) -> Index:
-        if selection not in self._feeds:
-            if not self._options.manifests:
-                raise ConfigError(
-                    "kubernetes: no source of cluster objects; name files with --manifests PATH"
-                )
-            source = Manifests(self._options.manifests, selection)
-            self._feeds[selection] = Feed(Index(selection), source)
-        return self._feeds[selection].index
+    def _index(self, selection: Selection, api: ApiOptions) -> Index:
+        key = (selection, api)
+        if key not in self._feeds:
+            self._feeds[key] = Feed(Index(selection), self._source(selection, api))
+        return self._feeds[key].index
+
+    def _source(self, selection: Selection, api: ApiOptions) -> Source:
+        """Files where there are any, else the API. What the other one needs is not imported."""
+        if self._options.manifests:
+            from clusterdns.cluster.manifests import Manifests
+
+            return Manifests(self._options.manifests, selection)
+        from clusterdns.cluster.apiserver import ApiServer
+
+        return ApiServer(selection, api)
 
     async def serve(self) -> int:
         """Opens, answers until told to stop, and gives the exit code. Raises ConfigError."""

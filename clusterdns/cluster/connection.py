@@ -60,7 +60,8 @@ class ApiOptions:
         if not (host and port):
             raise ConfigError(
                 "kubernetes: not in a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT "
-                "are not set); name the API with `endpoint` or `kubeconfig`"
+                "are not set); name the API with `endpoint` or `kubeconfig`, or give "
+                "files of objects with --manifests"
             )
         return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 

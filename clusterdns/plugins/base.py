@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 
 from dnslib import RR
 
+from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
@@ -181,6 +182,9 @@ class ReadyPage:
     place: Place | None = None
 
 
+Cluster = Callable[[Selection, ApiOptions], Index]
+
+
 @dataclass
 class Setup:
     """What a directive may ask for, and where it leaves what others must do for it.
@@ -189,14 +193,13 @@ class Setup:
     """
 
     zones: tuple[str, ...]  # the block's zones: absolute, lower-case, CIDRs expanded
-    cluster: Callable[[Selection], Index]  # the index kept up to date for this selection
+    cluster: Cluster  # the index kept up to date for a selection of what an API holds
     root: str = ""  # base of relative file names (`root`)
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
-    startup_timeout: float = 5.0  # seconds
     recursive: bool = False  # RA is set on replies; known once every directive is parsed
 
     @contextmanager

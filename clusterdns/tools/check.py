@@ -4,6 +4,7 @@ import os
 import sys
 from typing import NamedTuple
 
+from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.files import read_files
 from clusterdns.corefile.parser import load, parse
@@ -36,5 +37,5 @@ def check_corefile(path: str, default_port: int) -> Report:
     return Report(found.warnings, list(dict.fromkeys(str(fault) for fault in faults)))
 
 
-def _never_filled(selection: Selection) -> Index:
+def _never_filled(selection: Selection, api: ApiOptions) -> Index:
     return Index(selection)

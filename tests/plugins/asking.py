@@ -27,7 +27,7 @@ def lines(text: str) -> tuple[Directive, ...]:
 
 
 def new_setup(zones: tuple[str, ...] = (".",)) -> Setup:
-    return Setup(zones=zones, cluster=Index)
+    return Setup(zones=zones, cluster=lambda selection, api: Index(selection))
 
 
 def parsed(text: str, setup: Setup | None = None) -> Plugin:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import ifaddr
 import pytest
 
+from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import KINDS, Synced, Upsert
 from clusterdns.cluster.model import Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Query, Reply, Setup
-from clusterdns.plugins.kubernetes import ApiOptions, Kubernetes
+from clusterdns.plugins.kubernetes import Kubernetes
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
 from clusterdns.zone.lookup import ZoneOptions
@@ -122,7 +123,7 @@ OPTIONS = {
 def test_options(block: str, options: dict[str, object], selection: dict[str, object]) -> None:
     asked: list[Selection] = []
 
-    def cluster(selection: Selection) -> Index:
+    def cluster(selection: Selection, api: ApiOptions) -> Index:
         asked.append(selection)
         return Index(selection)
 
@@ -135,7 +136,7 @@ def test_options(block: str, options: dict[str, object], selection: dict[str, ob
     assert plugin.zone_options == replace(usual, **options)  # type: ignore[arg-type]
     assert asked == [replace(Selection(), **selection)]  # type: ignore[arg-type]
     assert setup.warnings == []
-    assert setup.startup_timeout == 5
+    assert plugin.startup_timeout == 5
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_options(block: str, options: dict[str, object], selection: dict[str, ob
     [
         ("", ApiOptions()),
         (" {\n endpoint http://localhost:9090\n}", ApiOptions(endpoint="http://localhost:9090")),
-        (" {\n tls cert key ca\n}", ApiOptions(certificate="cert", key="key", ca="ca")),
+        (" {\n tls cert key ca\n}", ApiOptions(tls=("cert", "key", "ca"))),
         (" {\n kubeconfig file\n}", ApiOptions(kubeconfig="file")),
         (" {\n kubeconfig file context\n}", ApiOptions(kubeconfig="file", context="context")),
         (" {\n kubeconfig file context\n kubeconfig b\n}", ApiOptions(kubeconfig="b")),
@@ -154,15 +155,21 @@ def test_options(block: str, options: dict[str, object], selection: dict[str, ob
     ],
 )
 def test_api_options(block: str, expected: ApiOptions) -> None:
-    assert read(f"kubernetes a{block}").api == expected
+    asked: list[ApiOptions] = []
+
+    def cluster(selection: Selection, api: ApiOptions) -> Index:
+        asked.append(api)
+        return Index(selection)
+
+    read(f"kubernetes a{block}", Setup(zones=(".",), cluster=cluster))
+    assert asked == [expected]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1s", 1), ("1m30s", 90), ("0s", 0), ("-1s", 0)])
 def test_startup_timeout(text: str, expected: float) -> None:
     """D25: 0 does not wait."""
-    setup = new_setup()
-    read(f"kubernetes a {{\n startup_timeout {text}\n}}", setup)
-    assert setup.startup_timeout == expected
+    plugin = read(f"kubernetes a {{\n startup_timeout {text}\n}}", new_setup())
+    assert plugin.startup_timeout == expected
 
 
 @pytest.mark.parametrize(
@@ -309,7 +316,7 @@ def index(synced: bool = True) -> Index:
 
 def zone(found: Index | None = None, options: str = "") -> Kubernetes:
     found = found or index()
-    setup = Setup(zones=(".",), cluster=lambda selection: found)
+    setup = Setup(zones=(".",), cluster=lambda selection, api: found)
     return read(f"kubernetes {ZONE} in-addr.arpa {{\n ttl 30\n {options}\n}}", setup)
 
 

@@ -4,7 +4,6 @@ What the names hold is decided by `clusterdns.zone`; here are the directive's op
 from what the zone says to a reply.
 """
 
-from clusterdns.plugins.kubernetes.options import ApiOptions
 from clusterdns.plugins.kubernetes.plugin import Kubernetes
 
-__all__ = ["ApiOptions", "Kubernetes"]
+__all__ = ["Kubernetes"]

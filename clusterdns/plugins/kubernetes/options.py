@@ -2,11 +2,12 @@
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from dataclasses import replace
+from typing import Any, Literal, cast, get_args
 
 import ifaddr
 
+from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.model import Address
 from clusterdns.cluster.selection import Selection, parse_selector
 from clusterdns.corefile.lexer import Token
@@ -25,26 +26,9 @@ from clusterdns.plugins.base import Setup, choice, read_options
 from clusterdns.wire.question import Question
 from clusterdns.zone.lookup import ZoneOptions
 
+STARTUP_TIMEOUT = 5.0  # seconds, CoreDNS's
 MOST_TTL = 3600  # seconds, CoreDNS's bound
 Pods = Literal["disabled", "insecure", "verified"]
-
-
-@dataclass
-class ApiOptions:
-    """How to reach the cluster's API, for the source that does.
-
-    "" and 0 mean what is usual: the service account of the pod, the client's own limits.
-    """
-
-    endpoint: str = ""
-    certificate: str = ""  # `tls CERT KEY CA`: file names
-    key: str = ""
-    ca: str = ""
-    kubeconfig: str = ""
-    context: str = ""
-    qps: float = 0.0
-    burst: int = 0
-    max_inflight: int = 0
 
 
 class Options:
@@ -52,10 +36,12 @@ class Options:
 
     fallthrough: tuple[str, ...]
     api: ApiOptions
+    startup_timeout: float  # seconds
 
     def __init__(self, directive: Directive, setup: Setup) -> None:
         self.fallthrough: tuple[str, ...] = ()
         self.api = ApiOptions()
+        self.startup_timeout = STARTUP_TIMEOUT
         self._setup = setup
         self._zones = zone_names(directive.arguments, setup.zones, setup.warnings)
         self._at: dict[str, Place] = {}  # where each option stands that was read, the last time
@@ -112,32 +98,34 @@ class Options:
         if "zonal" in self._at:
             raise _not_yet("zonal", self._at["zonal"])
 
+    def _api(self, **changes: Any) -> None:
+        self.api = replace(self.api, **changes)
+
     def _endpoint(self, line: Directive) -> None:
         first, *others = arguments(line, least=1)
-        self.api.endpoint = first.text
+        self._api(endpoint=first.text)
         if others:
             self._setup.warn(others[0].place, f"only the first endpoint is used, {first.text}")
 
     def _tls(self, line: Directive) -> None:
-        words = arguments(line, 3, 3)
-        self.api.certificate, self.api.key, self.api.ca = (word.text for word in words)
+        certificate, key, ca = (word.text for word in arguments(line, 3, 3))
+        self._api(tls=(certificate, key, ca))
 
     def _kubeconfig(self, line: Directive) -> None:
         file, *context = arguments(line, 1, 2)
-        self.api.kubeconfig = file.text
-        self.api.context = context[0].text if context else ""
+        self._api(kubeconfig=file.text, context=context[0].text if context else "")
 
     def _qps(self, line: Directive) -> None:
-        self.api.qps = decimal(one_argument(line), low=0)
+        self._api(qps=decimal(one_argument(line), low=0))
 
     def _burst(self, line: Directive) -> None:
-        self.api.burst = integer(one_argument(line), low=0)
+        self._api(burst=integer(one_argument(line), low=0))
 
     def _max_inflight(self, line: Directive) -> None:
-        self.api.max_inflight = integer(one_argument(line), low=0)
+        self._api(max_inflight=integer(one_argument(line), low=0))
 
     def _startup_timeout(self, line: Directive) -> None:
-        self._setup.startup_timeout = max(0.0, duration(self._first(line)))
+        self.startup_timeout = max(0.0, duration(self._first(line)))
 
     def _ttl_option(self, line: Directive) -> None:
         self._ttl = integer(self._first(line), 0, MOST_TTL)

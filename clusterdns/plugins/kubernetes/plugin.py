@@ -1,14 +1,18 @@
 """From a question to what the zone says, and from there to a reply."""
 
+import asyncio
+import contextlib
+import logging
 import math
+import time
 from collections.abc import Sequence
 
 from dnslib import QTYPE, DNSLabel
 
 from clusterdns.corefile.tree import Directive
-from clusterdns.errors import ResolveError
+from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones, once
-from clusterdns.plugins.kubernetes.options import ApiOptions, Options
+from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index, Key
 from clusterdns.zone.lookup import (
@@ -25,7 +29,10 @@ from clusterdns.zone.lookup import (
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 IN = 1
+WAITING_S = 0.5  # between two lines that say we wait, as CoreDNS
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)  # `transfer` answers them, before they come here
+
+log = logging.getLogger(__name__)
 
 
 class Kubernetes(Plugin):
@@ -38,24 +45,42 @@ class Kubernetes(Plugin):
         zone_options: ZoneOptions,
         index: Index,
         fallthrough: Sequence[str] = (),
-        api: ApiOptions | None = None,
+        startup_timeout: float = STARTUP_TIMEOUT,
     ) -> None:
-        """fallthrough: zones whose missing names the next plugin is asked for; "." is all."""
+        """fallthrough: zones whose missing names the next plugin is asked for; "." is all.
+
+        startup_timeout: seconds until a cluster that is not listed yet is worth a warning.
+        """
         self.zone_options = zone_options
         self.index = index
         self.fallthrough = Zones(fallthrough)
-        self.api = api or ApiOptions()
+        self.startup_timeout = startup_timeout
         self._lookup = Lookup(index, zone_options)
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Kubernetes":
-        options = Options(once(directives), setup)
-        return cls(
-            options.zone_options(),
-            setup.cluster(options.selection()),
-            options.fallthrough,
-            options.api,
-        )
+        directive = once(directives)
+        options = Options(directive, setup)
+        try:
+            index = setup.cluster(options.selection(), options.api)
+        except ConfigError as error:
+            raise ConfigError(error.message, error.place or directive.name.place) from error
+        return cls(options.zone_options(), index, options.fallthrough, options.startup_timeout)
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Says that the cluster is waited for, as long as `startup_timeout`, and then only warns:
+        listeners are open all the while (D35)."""
+        end = time.monotonic() + self.startup_timeout
+        while not self.index.synced and not stopping.is_set():
+            left = end - time.monotonic()
+            if left <= 0:
+                log.warning("starting server with unsynced Kubernetes API")
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(WAITING_S, left)):
+                    await stopping.wait()
+            if not self.index.synced and not stopping.is_set():
+                log.info("waiting for Kubernetes API before starting server")
 
     def ready(self) -> bool:
         return self.index.synced
