@@ -103,7 +103,7 @@ class Holdings:
     def _replace(self, key: Key, new: Held | None) -> None:
         old = self._held.get(key)
         if new and new.ending and old:
-            new = Held(old.object, new.basis, new.derives, ending=True)
+            new = Held(old.object, new.basis, ending=True)
         if new == old:
             return
         if new:
@@ -170,7 +170,7 @@ class Holdings:
     def _slices_for(self, service: Name) -> tuple[EndpointSlice, ...]:
         namespace, name = service
         held = self._held.get(("Service", namespace, name))
-        if held is None:
+        if held is None or held.broken:
             return ()
         if isinstance(held.basis, Wanted):
             if self._slices[service] or not held.derives:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from clusterdns.cluster import api, decode
+from clusterdns.cluster.events import Upsert
 from clusterdns.cluster.mirroring import MANAGED_BY_LABEL, MIRRORING, mirrored
 from clusterdns.cluster.model import EndpointSlice, Object
 from clusterdns.cluster.selection import Labels, Selection, parse_selector
@@ -39,6 +40,7 @@ class Held(Struct, frozen=True, gc=False):
     object: Object | None = None  # what the zone gets to see; None: nothing
     basis: Wanted | Backend | Written | Mirror | None = None  # what else follows from it
     derives: bool = True  # whether slices made for this Service are selected
+    broken: bool = False  # a Service without records: its slices would have none either
     ending: bool = False  # a terminating pod, whose record stays as it was
 
 
@@ -71,11 +73,13 @@ class Reader:
     def _service(self, value: Any) -> Reading:
         service = api.from_value(api.Service, value)
         metadata = service.metadata
-        change = decode.service_change(service)
+        change: decode.Change = decode.service_change(service)
         labels = metadata.labels or {}
+        if isinstance(change, Upsert) and not self._labels.matches(labels):
+            change = None
         return _reading(
             ("Service", metadata.namespace, metadata.name),
-            change if self._labels.matches(labels) else None,
+            change,
             wanted(service),
             derives=self._derives(labels, metadata.name, SLICING),
         )
@@ -212,6 +216,7 @@ def _reading(
     kind, namespace, name = key
     key = (kind, intern(namespace), name)
     if isinstance(change, decode.NoRecords):
-        return Reading(key, Held(None, basis, derives), str(change) if change.reason else "")
+        odd = str(change) if change.reason else ""
+        return Reading(key, Held(None, basis, derives, broken=bool(odd)), odd)
     shown = change.object if change else None
     return Reading(key, Held(shown, basis, derives))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -21,6 +22,9 @@ from clusterdns.cluster.manifest_objects import Key, Reader, key_of
 from clusterdns.cluster.selection import Selection
 from clusterdns.cluster.skipped import Skipped
 from clusterdns.errors import Place, SourceError
+
+with contextlib.suppress(ImportError):  # what watchfiles waits with imports this at its first use,
+    importlib.import_module("anyio._backends._asyncio")  # and would hold the loop for 11 ms
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +184,11 @@ class Manifests:
             if reading is None:
                 return True
             key, odd = reading.key, reading.odd
-            if other := self._holdings.put(file, key, reading.held):
-                odd = f"{' '.join(key)} is in {other} too, the last file's counts"
+            other = self._holdings.put(file, key, reading.held)
+            if other:
+                odd = f"{_named(key)} is in {_label(other)} too, the last file's counts"
+            elif key in found:
+                odd = f"{_named(key)} is in this file twice, the last one counts"
         if odd:
             kind = key[0] if key and key[0] in COUNTED else "other"
             message = f"document {item.document}: {odd}"
@@ -220,6 +227,11 @@ class Manifests:
 
 def _among(file: str, paths: set[str]) -> bool:
     return bool(paths) and os.path.abspath(file) in paths
+
+
+def _named(key: Key) -> str:
+    kind, namespace, name = key
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def _label(file: str) -> str:

@@ -251,8 +251,8 @@ async def test_the_last_file_counts_and_its_end_brings_the_other_back(
     async with serving(tmp_path / "z.yaml", tmp_path / "c.yaml", tmp_path / "b.yaml") as world:
         assert is_at(2)
         assert [message.split("document")[1] for message in caplog.messages] == [
-            f" 1: Service shop web is in {tmp_path}/z.yaml too, the last file's counts",
-            f" 1: Service shop web is in {tmp_path}/c.yaml too, the last file's counts",
+            f" 1: Service shop/web is in {tmp_path}/z.yaml too, the last file's counts",
+            f" 1: Service shop/web is in {tmp_path}/c.yaml too, the last file's counts",
         ]
         (tmp_path / "c.yaml").write_text(documents([service("shop/web", "10.3.0.4")]))
         (tmp_path / "b.yaml").unlink()
@@ -261,6 +261,18 @@ async def test_the_last_file_counts_and_its_end_brings_the_other_back(
         await world.until(lambda _: is_at(1))
         (tmp_path / "z.yaml").unlink()
         await world.until(lambda world: not world.objects)
+
+
+async def test_an_object_that_is_in_a_file_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [service("shop/web", "10.3.0.1"), service("shop/web", "10.3.0.2")]
+    world = await world_of(documents(lines), folder=tmp_path)
+    assert world.services()["web"].cluster_ips == (bytes((10, 3, 0, 2)),)
+    assert caplog.messages == [
+        f"skipped: {tmp_path}/0.yaml:3:1: document 2: "
+        "Service shop/web is in this file twice, the last one counts"
+    ]
 
 
 async def test_namespaces_exist_while_anything_lives_in_them(

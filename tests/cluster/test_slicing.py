@@ -150,6 +150,20 @@ CASES: dict[str, tuple[list[str], set[str]]] = {
         ],
         set(),
     ),
+    "D19 no clusterIP: no endpoints either": (
+        [
+            "Service shop/web {spec: {selector: {app: web}}}",
+            POD + "status: {podIP: 10.1.0.1}}",
+        ],
+        set(),
+    ),
+    "D19 no clusterIP: no mirrored endpoints": (
+        [
+            "Service shop/web {spec: {ports: [{port: 80}]}}",
+            "Endpoints shop/web {subsets: [{addresses: [{ip: 10.1.0.1}]}]}",
+        ],
+        set(),
+    ),
     "mirrored": (
         [
             "Service shop/web {spec: {clusterIP: 10.3.0.1}}",
