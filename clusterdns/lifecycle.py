@@ -58,8 +58,12 @@ class Lifecycle:
         self.leaving.set()
         await self._wait(lameduck_s)
         end = time.monotonic() + drain_s
-        while (now := time.monotonic()) < end and (quiet := now - last_query()) < QUIET_S:
-            await self._wait(min(QUIET_S - quiet, end - now))
+        while not self.stopping.is_set():
+            now = time.monotonic()
+            wait = min(last_query() + QUIET_S, end) - now
+            if wait <= 0:
+                break
+            await self._wait(wait)
         self.stop()
 
     async def _wait(self, seconds: float) -> None:

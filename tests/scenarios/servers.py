@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from clusterdns.app import App, Options
+from clusterdns.app import LOOPBACK, App, Options
 from tests.scenarios.asking import At
 
 START_S = 10.0  # until the files are served; only a broken server takes so long
@@ -37,8 +37,12 @@ class Server:
 
     @property
     def all_at(self) -> list[At]:
-        """Every address and port, in the order of the Corefile."""
-        return [At(*where) for each in self.app.listeners for where in each.addresses]
+        """Where to ask each address and port, in the order of the Corefile."""
+        return [
+            At(LOOPBACK.get(address, address), port)
+            for each in self.app.listeners
+            for address, port in each.addresses
+        ]
 
     @property
     def health(self) -> int:
