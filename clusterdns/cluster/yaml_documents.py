@@ -108,7 +108,8 @@ class _Frame:
     def __init__(self, value: Any, line: int, anchor: str | None, streams: bool) -> None:
         self.value: Any = value  # a dict or a list
         self.line, self.anchor = line, anchor
-        self.has_key, self.key = False, None
+        self.has_key = False
+        self.key: Any = None
         self.merged: list[dict[Any, Any]] = []  # what `<<` brings in
         self.streams = streams  # `items` of the outermost mapping
 
@@ -191,11 +192,12 @@ class _Builder:
         else:
             if isinstance(value, dict | list):
                 raise _fault("found a collection as a key", event)
-            frame.has_key, frame.key = True, value
+            merges = value == "<<" and isinstance(event, yaml.ScalarEvent) and _is_plain(event)
+            frame.has_key, frame.key = True, _MERGE if merges else value
 
     def _pair(self, frame: _Frame, value: Any, event: yaml.Event) -> None:
         frame.has_key = False
-        if frame.key == "<<":
+        if frame.key is _MERGE:
             merged = value if isinstance(value, list) else [value]
             if not all(isinstance(each, dict) for each in merged):
                 raise _fault("expected a mapping to merge", event)
@@ -216,8 +218,12 @@ def _fault(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
 
 def _scalar(event: yaml.ScalarEvent) -> Any:
     """What Kubernetes takes a scalar for: dates stay text, as do unknown tags."""
-    plain = event.implicit[0] if event.tag is None else event.tag in _PLAIN_TAGS
-    return _plain(event.value) if plain else event.value
+    return _plain(event.value) if _is_plain(event) else event.value
+
+
+def _is_plain(event: yaml.ScalarEvent) -> bool:
+    """Whether its text decides what it is, as it is neither quoted nor tagged as text."""
+    return bool(event.implicit[0] if event.tag is None else event.tag in _PLAIN_TAGS)
 
 
 def _plain(text: str) -> Any:
@@ -242,6 +248,7 @@ def _number(text: str) -> int | float | str:
     return text
 
 
+_MERGE = object()  # the key `<<`, unless it is quoted
 _PLAIN_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null"))
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

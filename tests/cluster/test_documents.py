@@ -105,6 +105,11 @@ CASES: dict[str, tuple[str | bytes, list[str]]] = {
         "x: &x {a: 1, b: 2}\ny: {b: 3, <<: *x}\n",
         ['1:1 {"x": {"a": 1, "b": 2}, "y": {"b": 3, "a": 1}}'],
     ),
+    "merged by a list": (
+        "x: [&x {a: 1}, &y {a: 2, b: 2}]\ny: {<<: [*x, *y]}\n",
+        ['1:1 {"x": [{"a": 1}, {"a": 2, "b": 2}], "y": {"a": 1, "b": 2}}'],
+    ),
+    "a quoted << is a key": ("'<<': 1\n", ['1:1 {"<<": 1}']),
     "merged with no mapping": ("<<: 1\n", ["1:f:1:5 expected a mapping to merge"]),
     "a collection as a key": ("? [a]\n: 1\n", ["1:f:1:5 found a collection as a key"]),
     "no mapping": ("- 1\n- a\n", ['1:1 [1, "a"]']),
@@ -209,9 +214,7 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=12,
 )
-OBJECTS = st.dictionaries(
-    st.text(max_size=5).filter(lambda key: key not in ("items", "<<")), PLAIN, min_size=1
-)
+OBJECTS = st.dictionaries(st.text(max_size=5).filter(lambda key: key != "items"), PLAIN, min_size=1)
 
 
 class Quoting(yaml.CSafeDumper):
