@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from bench.hot import BURST, WAIT_S
-
 Address = tuple[str, int]
 TYPES = {"A": 1, "PTR": 12, "AAAA": 28, "SRV": 33}
 RATE = 1000  # questions a second
+BURST = 32  # questions under way: a usual node's worth, and far below what socket buffers hold
+WAIT_S = 1.0  # for a reply, before the rest of a burst counts as lost
 SO_TIMESTAMPNS = 35  # Linux; the socket module does not name it
 _STAMP = struct.Struct("=qq")
 ANCILLARY = socket.CMSG_SPACE(_STAMP.size)

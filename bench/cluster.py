@@ -38,10 +38,11 @@ class Site(NamedTuple):
     """Where the n-th Service is found."""
 
     number: int
+    team: str = "team"
 
     @property
     def namespace(self) -> str:
-        return f"team-{self.number // SERVICES_EACH}"
+        return f"{self.team}-{self.number // SERVICES_EACH}"
 
     @property
     def name(self) -> str:
@@ -65,7 +66,7 @@ class Site(NamedTuple):
 
 def lists(shape: Shape) -> Iterator[tuple[str, list[Json]]]:
     """File names and the objects in each, in the order in which a server reads them."""
-    dice = random.Random(SEED)
+    dice = seeded()
     sites = [Site(number) for number in range(shape.services)]
     spaces = dict.fromkeys(site.namespace for site in sites)
     yield "1-namespaces.json", [namespace(dice, name) for name in spaces]
@@ -77,6 +78,11 @@ def objects(shape: Shape) -> Iterator[Json]:
     """All of them, one after the other."""
     for _, found in lists(shape):
         yield from found
+
+
+def seeded() -> random.Random:
+    """The dice that every cluster starts with."""
+    return random.Random(SEED)
 
 
 def write(folder: Path, shape: Shape) -> int:

@@ -7,7 +7,6 @@ answer that takes longer than usual shows how long reading held up answering. Th
 """
 
 import argparse
-import random
 import tempfile
 import time
 from pathlib import Path
@@ -25,11 +24,10 @@ LOST_S = 60.0
 
 def canary(number: int) -> list[cluster.Json]:
     """The objects of the small file after so many edits."""
-    dice = random.Random(0)
     return [
-        cluster.namespace(dice, CANARY.namespace),
-        cluster.service(dice, CANARY),
-        cluster.endpoint_slice(dice, CANARY, addresses=[_address(number)]),
+        cluster.namespace(cluster.seeded(), CANARY.namespace),
+        cluster.service(cluster.seeded(), CANARY),
+        cluster.endpoint_slice(cluster.seeded(), CANARY, addresses=[_address(number)]),
     ]
 
 
