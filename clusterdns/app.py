@@ -20,6 +20,7 @@ from clusterdns import logs
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event
 from clusterdns.cluster.selection import Selection
+from clusterdns.cluster.streams import Streams
 from clusterdns.corefile.defaults import KUBEADM
 from clusterdns.corefile.files import read_files
 from clusterdns.corefile.parser import Corefile, load, parse
@@ -29,6 +30,7 @@ from clusterdns.logs import duration_text
 from clusterdns.plugins.kubernetes import Kubernetes
 from clusterdns.server.configuration import Configuration, configure
 from clusterdns.server.listener import Listener
+from clusterdns.server.privilege import use_net_bind_service
 from clusterdns.tools.suggest import suggestions
 from clusterdns.web import app as web
 from clusterdns.web.health import serve_health
@@ -91,6 +93,7 @@ class App:
         """Reads the configuration. Raises ConfigError, or SourceError for unusable manifests."""
         self._options = options
         self._feeds: dict[tuple[Selection, ApiOptions], Feed] = {}
+        self._streams = Streams()
         self.configuration = self._configure(_corefile(options.corefile))
         self.lifecycle = Lifecycle()
         self.listeners = [
@@ -119,7 +122,7 @@ class App:
         if self._options.manifests:
             from clusterdns.cluster.manifests import Manifests
 
-            return Manifests(self._options.manifests, selection)
+            return Manifests(self._options.manifests, selection, self._streams)
         from clusterdns.cluster.apiserver import ApiServer
 
         return ApiServer(selection, api)
@@ -141,6 +144,7 @@ class App:
 
     def _open(self) -> None:
         """Opens every socket, so that whatever cannot be had is said before anything runs."""
+        use_net_bind_service()
         for listener in self.listeners:
             self._open_listener(listener)
         next_free = self._options.next_free_port

@@ -6,7 +6,6 @@ import importlib
 import io
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
@@ -21,6 +20,7 @@ from clusterdns.cluster.manifest_files import STANDARD_INPUT, Files, State, stat
 from clusterdns.cluster.manifest_objects import Key, Reader, key_of
 from clusterdns.cluster.selection import Selection
 from clusterdns.cluster.skipped import Skipped
+from clusterdns.cluster.streams import Streams
 from clusterdns.errors import Place, SourceError
 
 with contextlib.suppress(ImportError):  # what watchfiles waits with imports this at its first use,
@@ -35,7 +35,6 @@ GROUP_MS = 300  # ... or when something has been happening for this long
 RESCAN_MS = 10_000  # file systems that tell no changes (NFS, some mounts) are looked at this often
 RETRY_S = 5.0  # until watching is tried again, when the system refused it
 
-STANDARD_INPUT_FD = 0
 COUNTED = ("Service", "EndpointSlice", "Endpoints", "Pod", "Namespace")  # else the label is "other"
 
 Sink = Callable[[Sequence[Event]], None]
@@ -49,10 +48,13 @@ class Manifests:
     live in exist, declared or not.
     """
 
-    def __init__(self, paths: Iterable[str], selection: Selection) -> None:
+    def __init__(
+        self, paths: Iterable[str], selection: Selection, streams: Streams | None = None
+    ) -> None:
         """paths: `-` is standard input, read once. Raises SourceError where nothing is at a path.
 
         Of an object that is in several files, the last file's counts.
+        streams: shared by sources of other selections that read the same pipes.
         """
         self._selection = selection
         self._files = Files(tuple(os.fspath(path) for path in paths))
@@ -61,6 +63,7 @@ class Manifests:
         self._states: dict[str, State] = {}  # of the files as they were last read
         self._changed: set[str] = set()  # paths that the system called changed
         self._streams: dict[str, bytes | None] = dict.fromkeys(self._files.streams())
+        self._pipes = streams or Streams()
         self._skipped = Skipped()
         self._news = asyncio.Event()  # there may be something to read
         self._turn_ends = 0.0
@@ -73,7 +76,7 @@ class Manifests:
         """
         self._sink = sink
         for path in self._streams:
-            _read_aside(path, self._stream_ended)
+            self._pipes.read(path, self._stream_ended)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(stopping))
             synced = False
@@ -236,24 +239,3 @@ def _named(key: Key) -> str:
 
 def _label(file: str) -> str:
     return "standard input" if file == STANDARD_INPUT else file
-
-
-def _read_aside(path: str, ended: Callable[[str, bytes, str], None]) -> None:
-    """Reads a pipe to its end without holding the loop, then calls `ended` in the loop.
-
-    The thread is a daemon: whoever writes into the pipe may never end, and must not keep us alive.
-    """
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        octets, error = b"", ""
-        try:
-            named = path != STANDARD_INPUT
-            with open(path if named else STANDARD_INPUT_FD, "rb", closefd=named) as pipe:
-                octets = pipe.read()
-        except OSError as failure:
-            error = failure.strerror or str(failure)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(ended, path, octets, error)
-
-    threading.Thread(target=read, name=f"reads {path}", daemon=True).start()

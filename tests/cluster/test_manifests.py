@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterdns import metrics
-from clusterdns.cluster import manifest_files, manifests
+from clusterdns.cluster import manifest_files, manifests, streams
 from clusterdns.cluster.events import Delete, Upsert
 from clusterdns.cluster.manifests import Manifests
 from clusterdns.cluster.model import Namespace
@@ -363,7 +363,7 @@ async def test_pipes_are_read_once(
     path = f"/proc/self/fd/{ours}"
     if by == "standard input":
         path = "-"
-        monkeypatch.setattr(manifests, "STANDARD_INPUT_FD", ours)
+        monkeypatch.setattr(streams, "STANDARD_INPUT_FD", ours)
     (tmp_path / "b.yaml").write_text(documents([service("lab/b")]))
     world, stopping = World(), asyncio.Event()
     serving = asyncio.create_task(

@@ -1,4 +1,4 @@
-"""The commands that people type first: `make run`, the `dig` lines it prints, those in the README."""
+"""The commands that people type first: `make run`, and the `dig` lines that it and README show."""
 
 import os
 import re
@@ -61,9 +61,7 @@ async def test_ctrl_c_ends_make_run() -> None:
 @needs_dig
 async def test_questions_in_the_examples(tmp_path: Path) -> None:
     """Each file says what to ask; where it names an address or a name, that is the answer."""
-    corefile = (EXAMPLES / "Corefile").read_text()
-    corefile = re.sub(r"127\.0\.0\.1:\d+|\b1053\b", lambda found: anywhere(found[0]), corefile)
-    async with started(tmp_path, EXAMPLES, corefile=corefile) as server:
+    async with started(tmp_path, EXAMPLES, corefile=examples_corefile()) as server:
         await server.synced()
         asked = 0
         for file in sorted(EXAMPLES.glob("*.yaml")):
@@ -103,6 +101,23 @@ def test_the_readme_shows_targets_that_exist() -> None:
     assert {"run", "test"} <= shown <= made
 
 
-def anywhere(place: str) -> str:
-    """The same place with any free port."""
-    return "127.0.0.1:0" if ":" in place else "0"
+@needs_dig
+async def test_the_readme_shows_what_dig_prints(tmp_path: Path) -> None:
+    """Each line below a `$ dig` in the README is in what dig prints, white space apart."""
+    readme = (ROOT / "README.md").read_text()
+    async with started(tmp_path, EXAMPLES, corefile=examples_corefile()) as server:
+        await server.synced()
+        for words, shown in re.findall(
+            r"^\$ dig @127\.0\.0\.1 -p 1053 (.+)\n((?:(?!\$ |```).+\n)*)", readme, re.MULTILINE
+        ):
+            printed = [
+                line.split() for line in (await run_dig(server.at, *words.split())).splitlines()
+            ]
+            for line in filter(None, map(str.split, shown.splitlines())):
+                assert line in printed, f"dig {words}"
+
+
+def examples_corefile() -> str:
+    """That of the examples, with free ports."""
+    text = (EXAMPLES / "Corefile").read_text()
+    return text.replace(".:1053", ".:0").replace(":8080", ":0").replace(":8181", ":0")
