@@ -1,7 +1,6 @@
 """Numbers as they are printed."""
 
 import platform
-import statistics
 from collections.abc import Sequence
 
 from bench.asking import Answered
@@ -30,11 +29,8 @@ def spread(values_ms: Sequence[float]) -> str:
 
 def answer_times(answers: Sequence[Answered]) -> str:
     """How long answers took, and how many were stalled."""
+    if not answers:
+        return "no answers"
     times_ms = [each.after / 1e6 for each in answers]
     stalls = sum(each > STALL_MS for each in times_ms)
     return f"{len(times_ms)} answers: {spread(times_ms)}, {stalls} over {STALL_MS:g} ms"
-
-
-def median(values: Sequence[float]) -> float:
-    """nan of nothing."""
-    return statistics.median(values) if values else float("nan")

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 HOST = "127.0.0.1"
 START_S = 120.0  # until ready; CoreDNS may take half a minute where it is throttled
 STOP_S = 10.0
+ROOT_QUERY = bytes.fromhex("000101000001000000000000 00 0001 0001")  # . A
 LOOK_S = 0.01  # between two looks at /ready
 
 
@@ -67,9 +67,12 @@ class Server:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def until_ready(self) -> float:
-        """Waits for /ready; gives the seconds since the start. Raises RuntimeError."""
+        """Waits for /ready and any answer; gives the seconds since the start. Raises RuntimeError.
+
+        CoreDNS is ready by its page before it listens.
+        """
         while time.monotonic() < self.started + START_S:
-            if _says_ready(self.ports.ready):
+            if _says_ready(self.ports.ready) and _answers(self.address):
                 return time.monotonic() - self.started
             if self._process.poll() is not None:
                 break
@@ -84,22 +87,20 @@ class Server:
 
 
 @contextmanager
-def clusterdns(
-    folder: Path, options: str, arguments: Sequence[str] = (), directives: str = ""
-) -> Iterator[Server]:
+def clusterdns(folder: Path, options: str, arguments: Sequence[str] = ()) -> Iterator[Server]:
     """Runs clusterdns until the block ends.
 
-    options: inside of `kubernetes`. directives: further ones. folder: for Corefile and log.
+    options: inside of `kubernetes`. folder: for Corefile and log.
     """
     command = [sys.executable, "-m", "clusterdns"]
-    with _running("clusterdns", command, folder, options, arguments, directives) as server:
+    with _running("clusterdns", command, folder, options, arguments) as server:
         yield server
 
 
 @contextmanager
-def coredns(folder: Path, options: str, directives: str = "") -> Iterator[Server]:
+def coredns(folder: Path, options: str) -> Iterator[Server]:
     """Runs CoreDNS in the same way. Raises FileNotFoundError where it is not."""
-    with _running("coredns", [coredns_binary() or ""], folder, options, (), directives) as server:
+    with _running("coredns", [coredns_binary() or ""], folder, options, ()) as server:
         yield server
 
 
@@ -109,9 +110,12 @@ def coredns_binary() -> str | None:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds that a process has used, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
+    """CPU seconds that the threads of a process have used, user and system.
+
+    The scheduler counts nanoseconds where /proc/PID/stat counts ticks of 10 ms.
+    """
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
 
 
 @contextmanager
@@ -121,12 +125,11 @@ def _running(
     folder: Path,
     options: str,
     arguments: Sequence[str],
-    directives: str,
 ) -> Iterator[Server]:
     ports = Ports(_free_port(), _free_port())
     corefile, log = folder / f"{name}.Corefile", folder / f"{name}.log"
     corefile.write_text(
-        f".:{ports.dns} {{\n bind {HOST}\n errors\n ready {HOST}:{ports.ready}\n {directives}\n"
+        f".:{ports.dns} {{\n bind {HOST}\n errors\n ready {HOST}:{ports.ready}\n loadbalance\n"
         f" kubernetes cluster.local in-addr.arpa ip6.arpa {{\n {options}\n }}\n}}\n"
     )
     with log.open("wb") as output:
@@ -146,6 +149,17 @@ def _free_port() -> int:
         udp.bind(tcp.getsockname())
         port: int = udp.getsockname()[1]
         return port
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect(address)
+        sock.settimeout(1.0)
+        try:
+            sock.send(ROOT_QUERY)
+            return bool(sock.recv(512))
+        except OSError:
+            return False
 
 
 def _says_ready(port: int) -> bool:
