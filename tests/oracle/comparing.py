@@ -1,0 +1,150 @@
+"""Starts both servers under one Corefile, asks both the same, and says where they differ."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from tests.apiserver.server import ApiServer
+from tests.objects import Json
+from tests.oracle.answers import UNREADABLE, Answer, chained, decode
+from tests.oracle.asking import Question, ask
+from tests.oracle.rules import Rules
+from tests.oracle.servers import clusterdns_command, coredns_command, free_port, running
+from tests.oracle.variants import Variant
+
+SHOWN = 25  # differences told in full
+
+Answers = dict[Question, Answer | None]
+
+
+@dataclass
+class Report:
+    """What a comparison found."""
+
+    asked: int = 0
+    rules: Counter[str] = field(default_factory=Counter)  # how often each difference was met
+    differences: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        shown = self.differences[:SHOWN]
+        count = f"{len(self.differences)} of {self.asked} answers differ without a rule"
+        return "\n\n".join([count, *shown])
+
+
+@asynccontextmanager
+async def both(
+    variant: Variant, objects: list[Json], folder: Path
+) -> AsyncIterator[tuple[int, int]]:
+    """CoreDNS on a simulated API server and clusterdns on manifests; gives their DNS ports."""
+    manifests = folder / "objects.json"
+    manifests.write_bytes(
+        msgspec.json.encode({"kind": "List", "apiVersion": "v1", "items": objects})
+    )
+    async with ApiServer(objects) as api, contextlib.AsyncExitStack() as stack:
+        ports = []
+        for name in ("coredns", "clusterdns"):
+            port, ready = free_port(), free_port()
+            corefile = folder / f"Corefile.{name}"
+            corefile.write_text(variant.corefile(api.url, ready))
+            command = (
+                coredns_command(corefile, port)
+                if name == "coredns"
+                else clusterdns_command(corefile, port, manifests)
+            )
+            await stack.enter_async_context(running(command, ready, folder / f"{name}.log"))
+            ports.append(port)
+        yield ports[0], ports[1]
+
+
+async def answers(
+    port: int, questions: Iterable[Question]
+) -> tuple[Answers, dict[Question, bytes]]:
+    """Every answer, and the replies as they came."""
+    found: Answers = {}
+    octets: dict[Question, bytes] = {}
+    for tcp in (False, True):
+        asked = [question for question in questions if question.tcp == tcp]
+        replies = await ask(port, [question.octets() for question in asked], tcp=tcp)
+        for question, reply in zip(asked, replies.octets, strict=True):
+            found[question] = decode(reply, replies.client_port)
+            if reply is not None:
+                octets[question] = reply
+    return found, octets
+
+
+async def cut_off(port: int, found: Answers) -> Answers:
+    """The answers with those questions again over TCP whose answers were cut."""
+    again = {q._replace(tcp=True, edns=None) for q, a in found.items() if a and "TC" in a.bits}
+    return found | (await answers(port, again - found.keys()))[0]
+
+
+def compare(
+    rules: Rules,
+    theirs: Answers,
+    ours: Answers,
+    octets: dict[Question, bytes],
+    asked: Sequence[Question],
+) -> Report:
+    """Each of our answers against what CoreDNS's answer and the rules ask for."""
+    report = Report(len(asked))
+    for question in asked:
+        expected, used = rules.expected(question)
+        raw, answer = theirs[question], ours[question] or UNREADABLE
+        problem = _problem(question, expected, raw, answer)
+        if not problem and not chained(octets[question]):
+            problem = "a CNAME stands behind what it leads to"
+        if problem:
+            report.differences.append(_told(question, problem, expected, raw, answer, used))
+            continue
+        if raw is not None and {"TC"} & (raw.bits | answer.bits):
+            used |= {"D29, D30"}
+        report.rules.update(used)
+    return report
+
+
+def _problem(question: Question, expected: Answer, raw: Answer | None, ours: Answer) -> str:
+    if raw is not None and "TC" in raw.bits:
+        return _problem_of_cut(question, expected, raw, ours)
+    for name in ("opcode", "rcode", "bits", "question", "answer", "authority", "additional", "opt"):
+        if getattr(expected, name) != getattr(ours, name):
+            return name
+    return ""
+
+
+def _problem_of_cut(question: Question, expected: Answer, raw: Answer, ours: Answer) -> str:
+    """D29 and D30: as much of the answer as fits, no less than CoreDNS; TC when it is not all."""
+    limit = 65535 if question.tcp else max(512, question.edns.size if question.edns else 0)
+    if ours.size > limit:
+        return f"{ours.size} octets, more than {limit}"
+    if Counter(ours.answer) - Counter(expected.answer) or len(ours.answer) < len(raw.answer):
+        return "answer (what fits of it)"
+    if Counter(ours.additional) - Counter(expected.additional):
+        return "additional (what fits of it)"
+    if ("TC" in ours.bits) != (ours.answer != expected.answer):
+        return "TC"
+    kept = replace(
+        expected,
+        answer=ours.answer,
+        additional=ours.additional,
+        bits=expected.bits | ours.bits & {"TC"},
+    )
+    return "" if kept.said() == ours.said() else "header, authority or OPT"
+
+
+def _told(
+    question: Question,
+    problem: str,
+    expected: Answer,
+    raw: Answer | None,
+    ours: Answer,
+    used: frozenset[str],
+) -> str:
+    lines = [f"{question}: {problem}", f"clusterdns: {ours}", f"CoreDNS:    {raw}"]
+    if used:
+        lines.append(f"expected by {', '.join(sorted(used))}: {expected}")
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""Every name of a cluster, asked of CoreDNS and of clusterdns under many Corefiles."""
+
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.corner_cases import broken_cases, corner_cases
+from tests.objects import Json, random_cluster
+from tests.oracle.asking import Question
+from tests.oracle.comparing import answers, both, compare, cut_off
+from tests.oracle.questions import (
+    MORE_TYPES,
+    RARE_TYPES,
+    big,
+    groups,
+    in_other_ways,
+    others,
+    questions,
+    specials,
+)
+from tests.oracle.rules import Rules
+from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.variants import PLAIN, VARIANTS, Variant
+
+pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+
+EVERYTHING = 10_000
+SERVICES, OTHERS = 8, 120  # of which names are asked under a Corefile that does not ask everything
+IN_OTHER_WAYS = 60  # questions that are asked again over TCP, with EDNS, with other header bits
+
+
+async def test_corner_cases(tmp_path: Path, met: Counter[str]) -> None:
+    """Every name of a cluster that has everything, even what no cluster should have."""
+    objects = corner_cases() + broken_cases()
+    await _compare(PLAIN, objects, EVERYTHING, tmp_path, met)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+async def test_corefiles(variant: Variant, tmp_path: Path, met: Counter[str]) -> None:
+    """The same answers under every Corefile, or those that the differences prescribe."""
+    await _compare(variant, corner_cases(), SERVICES, tmp_path, met)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_random_clusters(seed: int, tmp_path: Path, met: Counter[str]) -> None:
+    """The same for clusters that nobody thought of."""
+    await _compare(PLAIN, random_cluster(seed), 40, tmp_path, met)
+
+
+async def _compare(
+    variant: Variant, objects: list[Json], services: int, folder: Path, met: Counter[str]
+) -> None:
+    asked = _questions(variant, objects, services)
+    async with both(variant, objects, folder) as (coredns, clusterdns):
+        theirs, _ = await answers(coredns, asked)
+        theirs = await cut_off(coredns, theirs)
+        ours, octets = await answers(clusterdns, asked)
+    report = compare(Rules(variant, objects, theirs), theirs, ours, octets, asked)
+    met.update(report.rules)
+    met["questions"] += report.asked
+    assert not report.differences, str(report)
+
+
+def _questions(variant: Variant, objects: list[Json], services: int) -> list[Question]:
+    dice = Random(variant.name)  # the same choices each time
+    found, more = groups(objects, variant, dice), others(objects, variant)
+    names = [*chain(*dice.sample(found, min(services, len(found)))), *specials(objects, variant)]
+    names += more if services == EVERYTHING else dice.sample(more, OTHERS)
+    plain = questions(names, MORE_TYPES, dice)
+    rare = questions(dice.sample(names, 40), RARE_TYPES, dice)
+    ways = in_other_ways(plain, dice, IN_OTHER_WAYS * (8 if services == EVERYTHING else 1))
+    return list(dict.fromkeys([*plain, *rare, *ways, *big(variant)]))
