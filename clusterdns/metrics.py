@@ -42,3 +42,12 @@ refused_connections = Counter(
     "clusterdns_refused_connections_total",
     "TCP connections closed at once because too many were open.",
 )
+send_failures = Counter(
+    "clusterdns_send_failures_total",
+    "Replies that could not be sent.",
+    ("proto",),
+)
+closed_idle_connections = Counter(
+    "clusterdns_closed_idle_connections_total",
+    "Idle TCP connections closed before their time to make room for new ones.",
+)

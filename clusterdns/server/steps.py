@@ -5,7 +5,7 @@ costs, and nearly no query waits for anything. So a coroutine is stepped on the 
 what it waits for calls back and the next step follows.
 
 What cannot work here, because it looks for the Task it runs in: `asyncio.timeout()`, `wait_for()`,
-`TaskGroup`. A plugin that needs one awaits `asyncio.ensure_future(...)` of a coroutine that uses it.
+`TaskGroup`. A plugin that needs one awaits `asyncio.ensure_future(...)` of a coroutine that does.
 Futures, tasks, events, locks, queues, `gather` and `sleep` are fine.
 """
 
@@ -165,5 +165,10 @@ class Waiter(Generic[T]):
 
     def _future(self) -> Generator[Any, None, None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.resumes(lambda: future.done() or future.set_result(None))
+
+        def resume() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        self.resumes(resume)
         yield from future

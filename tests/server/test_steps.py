@@ -99,7 +99,7 @@ async def waits_with_limit_in_a_task() -> int:
 async def waits_for_done_future() -> int:
     future = asyncio.get_running_loop().create_future()
     future.set_result(4)
-    return await asyncio.shield(future)  # type: ignore[no-any-return]
+    return await asyncio.shield(future)
 
 
 WAITS: dict[str, tuple[Callable[[], Coroutine[Any, Any, int]], int]] = {

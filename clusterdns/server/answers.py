@@ -1,0 +1,145 @@
+"""Raw query octets -> finished answer: the hot path.
+
+The key is the query after its id, as it came: flags, counts, question, OPT. Stub resolvers send few
+spellings of a question, so it hits nearly always. What would never come the same way twice (a
+cookie, padding, letters in random case) is found at a second look, by what of it decides the reply.
+"""
+
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
+
+from clusterdns.plugins.base import Reply
+from clusterdns.server.finished import Finished
+from clusterdns.server.table import Table
+from clusterdns.wire.edns import Edns, Option
+from clusterdns.wire.message import Message
+from clusterdns.wire.question import Question
+from clusterdns.zone.index import Key
+
+# Answers with records: twice so many are kept, about 600 octets each with all that leads to them.
+# A cluster's clients ask for some hundred to some thousand names.
+HOT = 8192
+# Answers without: search lists make them of every name outside the cluster, and junk of every name
+# at all. They have a table of their own, so that a flood of them costs the others nothing.
+COLD = 4096
+
+_OPT_WITHOUT_OPTIONS = 11  # octets
+
+
+class Look(NamedTuple):
+    """All of a query that decides its reply, when no plugin looks at more than the question."""
+
+    name: bytes  # folded
+    qtype: int
+    qclass: int
+    flags: int
+    size: int | None  # octets that the reply may have; None: the query had no OPT record
+    do: bool
+    options: tuple[Option, ...]  # those that some plugin of the block reads
+
+
+class Answers:
+    """The finished answers of a listener over one transport.
+
+    epoch: grows with every `forget`: what was looked up before may not be kept after.
+    """
+
+    def __init__(self, hot: int = HOT, cold: int = COLD) -> None:
+        self._hot, self._cold = Table(hot), Table(cold)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._hot) + len(self._cold)
+
+    @property
+    def hits(self) -> int:
+        """How many queries were answered from here."""
+        return self._hot.hits + self._cold.hits
+
+    def reply(self, octets: bytes, now: float) -> bytes | None:
+        """The reply to these octets at this monotonic second; None: not known here."""
+        question = octets[2:]
+        finished = self._hot.recent.get(question) or self._find(question)
+        if finished is None:
+            return None
+        if finished.plain:
+            finished.hits += 1
+            return octets[:2] + finished.body
+        if (body := finished.at(now)) is None:
+            return None
+        finished.hits += 1
+        return octets[:2] + body
+
+    def second_look(self, message: Message, look: Look, now: float) -> bytes | None:
+        """The reply to a query whose octets are not known, but all that decides is."""
+        finished = self._find(look)
+        if finished is None or (body := finished.at(now)) is None:
+            return None
+        reply = finished.spelled(message.id.to_bytes(2, "big"), body, message.question.name)
+        finished.hits += reply is not None
+        return reply
+
+    def keep(
+        self, key: Hashable, octets: bytes, reply: Reply, question: Question, now: float
+    ) -> None:
+        """Keeps a reply until one of its keys is touched or its end by the clock.
+
+        key: raw query octets after the id, or a Look. octets: the whole message to send.
+        """
+        finished = self._find(key)
+        if finished is None or not finished.takes(octets, reply, question, now):
+            table = self._hot if reply.answer else self._cold
+            other = self._cold if reply.answer else self._hot
+            table.put(key, Finished(octets, reply, question))
+            other.drop(key)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drops exactly the answers that rest on one of these keys."""
+        for key in keys:
+            self._hot.forget(key)
+            self._cold.forget(key)
+            self.epoch += 1
+
+    def clear(self) -> None:
+        """Drops all: other plugins answer from now on."""
+        self.epoch += 1
+        self._hot.clear()
+        self._cold.clear()
+
+    def _find(self, key: Hashable) -> Finished | None:
+        return self._hot.get(key) or self._cold.get(key)
+
+
+def key_of(
+    octets: bytes, message: Message, limit: int, options: frozenset[int]
+) -> bytes | Look | None:
+    """Under what the reply to a query may be kept; None: under nothing.
+
+    The octets themselves are good for a query of a lower-case question, an OPT record without
+    options, and nothing else: it will come again like this. One with records other than OPT may be
+    about those records.
+
+    options: the codes that some plugin looks at.
+    """
+    edns, question = message.edns, message.question
+    if octets[6:12] != (b"\0\0\0\0\0\0" if edns is None else b"\0\0\0\0\0\1"):
+        return None
+    folded = question.folded
+    end = question.end + (0 if edns is None else _OPT_WITHOUT_OPTIONS)
+    if len(octets) == end and folded == question.name:
+        return octets[2:]
+    return Look(
+        folded,
+        question.qtype,
+        question.qclass,
+        message.flags,
+        None if edns is None else limit,
+        edns is not None and edns.do,
+        _read(edns, options),
+    )
+
+
+def _read(edns: Edns | None, codes: frozenset[int]) -> tuple[Option, ...]:
+    if edns is None or not codes:
+        return ()
+    return tuple(option for option in edns.options if option.code in codes)

@@ -1,0 +1,116 @@
+"""Server blocks: which zone's chain of plugins a name belongs to."""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from clusterdns.errors import ResolveError
+from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees
+from clusterdns.wire.message import IN, REFUSED
+from clusterdns.wire.question import Question
+
+DS = 43  # qtype, RFC 4034 section 5
+_STRENGTH = list(Sees)  # from what needs least to what needs most
+
+
+class Block:
+    """One server block of the Corefile: zones, and the plugins that answer below them.
+
+    keeps: finished answers may be kept: every plugin's answer is decided by the question.
+    recursive: replies have RA set, since some plugin asks upstreams (`forward`).
+    any_class: classes other than IN are given to the plugins too.
+    options: codes of the EDNS options that some plugin looks at.
+    """
+
+    def __init__(self, zones: Iterable[str], plugins: Sequence[Plugin]) -> None:
+        """zones: absolute, lower-case. plugins: in the order in which they run, those without a
+        resolve of their own among them."""
+        self.zones = tuple(zones)
+        self.plugins = tuple(plugins)
+        chain = [plugin for plugin in plugins if plugin.in_chain()]
+        self.sees = max(
+            [plugin.sees for plugin in chain], key=_STRENGTH.index, default=Sees.QUESTION
+        )
+        self.keeps = self.sees is Sees.QUESTION
+        self.recursive = any(plugin.recursive for plugin in plugins)
+        self.any_class = any(plugin.any_class for plugin in plugins)
+        self.options = frozenset[int]().union(*[plugin.options for plugin in chain])
+        self.resolve: Resolve = _nested(chain)
+
+
+def _nested(chain: Sequence[Plugin]) -> Resolve:
+    """The plugins as one function, nested once and not for each query."""
+    resolve: Resolve = _end if chain else _nothing
+    for plugin in reversed(chain):
+        resolve = partial(plugin.resolve, next=resolve)
+    return resolve
+
+
+async def _end(query: Query) -> Reply:
+    raise ResolveError("no next plugin found")
+
+
+async def _nothing(query: Query) -> Reply:
+    """A block without a plugin that answers: it serves nobody."""
+    return Reply(rcode=REFUSED, until=math.inf)
+
+
+class Route(NamedTuple):
+    """Where a question goes: the zone that matched, absolute and lower-case, and its block."""
+
+    zone: str
+    block: Block
+
+
+class Router:
+    """The server blocks of one listener, and the `Exchange` of the queries that come in by it."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        """blocks: in the Corefile's order; of two with the same zone the first has it."""
+        self.blocks = tuple(blocks)
+        self.any_class = any(block.any_class for block in self.blocks)
+        self._routes: dict[bytes, Route] = {}
+        for block in self.blocks:
+            for zone in block.zones:
+                self._routes.setdefault(Question.of(zone, 0).folded, Route(zone, block))
+
+    def find(self, question: Question) -> Route | None:
+        """The route of the longest zone that the question's name is in; None: it is in none.
+
+        DS records of a zone are held by its parent (RFC 4035 section 3.1.4.1): a question for them
+        goes to the longest zone above, or to the zone itself if there is none.
+        """
+        name = question.folded
+        own = self._routes.get(name)
+        if own is not None and question.qtype != DS:
+            return own
+        return self._above(name) or own
+
+    def _above(self, name: bytes) -> Route | None:
+        at = 0
+        while length := name[at]:
+            at += length + 1
+            if (route := self._routes.get(name[at:])) is not None:
+                return route
+        return None
+
+    async def resolve(self, query: Query) -> Reply | None:
+        """The reply for an inner query, from the top; sets the query's zone.
+
+        A reply that passed a plugin which must see more than the question is not to be kept, nor
+        whatever rests on it.
+        """
+        route = self.find(query.question)
+        if route is None or not serves_class(route.block, query.question):
+            return Reply(rcode=REFUSED, until=math.inf)
+        query.zone = route.zone
+        reply = await route.block.resolve(query)
+        if reply is not None and not route.block.keeps:
+            reply.until = 0.0
+        return reply
+
+
+def serves_class(block: Block, question: Question) -> bool:
+    """Whether the block's plugins are asked: IN, and all others if one of them knows more."""
+    return question.qclass == IN or block.any_class

@@ -1,0 +1,108 @@
+"""One address and port: its sockets, its server blocks and its finished answers."""
+
+import asyncio
+from collections.abc import Iterable
+
+from clusterdns.errors import Place
+from clusterdns.server.answers import Answers
+from clusterdns.server.block import Router
+from clusterdns.server.respond import Responder
+from clusterdns.server.sockets import Bound, bind
+from clusterdns.server.tcp import Tcp, TcpLimits
+from clusterdns.server.udp import Udp
+from clusterdns.server.underway import STOP_S, UnderWay
+from clusterdns.zone.index import Key
+
+
+class Listener:
+    """Answers over UDP and TCP. First `open`, then `serve`, which closes.
+
+    address: as configured; "" is the wildcard, IPv4 and IPv6.
+    port: as configured; 0 until `open` has found a free one.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        router: Router,
+        limits: TcpLimits | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """limits: of TCP connections (`timeouts`). place: to be named when it cannot be bound."""
+        self.address = address
+        self.port = port
+        self._router = router
+        self._limits = limits or TcpLimits()
+        self._place = place
+        self._bound: list[Bound] = []
+        self._answers = {"udp": Answers(), "tcp": Answers()}
+        self._under_way = UnderWay()
+        self._responders: list[Responder] = []
+        self._udp: list[Udp] = []
+        self._tcp: list[Tcp] = []
+
+    @property
+    def last_query(self) -> float:
+        """Monotonic second in which the last query came in; 0.0: none yet."""
+        udp = [each.last_query for each in self._udp]
+        return max(udp + [each.last_query for each in self._tcp], default=0.0)
+
+    @property
+    def hits(self) -> int:
+        """How many queries were answered without asking a plugin."""
+        return sum(answers.hits for answers in self._answers.values())
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """What it listens on: "0.0.0.0" and "::" for the wildcard, as far as the host has them."""
+        return [(bound.address, bound.port) for bound in self._bound]
+
+    def open(self) -> None:
+        """Binds. Queries wait in the kernel until `serve`. Raises ConfigError if it cannot."""
+        self._bound = bind(self.address, self.port, self._place)
+        self.port = self._bound[0].port
+        for bound in self._bound:
+            self._add(bound)
+
+    def close(self) -> None:
+        """Closes the sockets of a listener that does not serve (any more)."""
+        for bound in self._bound:
+            bound.close()
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Answers until `stopping`. Queries that wait are finished then, for up to 5 seconds."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for udp in self._udp:
+                    tasks.create_task(udp.serve(stopping))
+                for tcp in self._tcp:
+                    tasks.create_task(tcp.serve(stopping))
+        finally:
+            await self._under_way.finish(STOP_S)
+            await asyncio.gather(*[tcp.close() for tcp in self._tcp])
+            self.close()
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drops exactly the finished answers that rest on one of these keys."""
+        keys = list(keys)
+        for answers in self._answers.values():
+            answers.forget(keys)
+
+    def route(self, router: Router) -> None:
+        """Answers by these blocks from now on; queries under way stay with those they came to."""
+        self._router = router
+        for responder in self._responders:
+            responder.router = router
+        for answers in self._answers.values():
+            answers.clear()
+
+    def _add(self, bound: Bound) -> None:
+        local = (bound.address, bound.port)
+        udp, tcp = (
+            Responder(self._router, self._answers[transport], transport, local)
+            for transport in ("udp", "tcp")
+        )
+        self._responders += (udp, tcp)
+        self._udp.append(Udp(bound.udp, self._answers["udp"], udp, self._under_way))
+        self._tcp.append(Tcp(bound.tcp, self._answers["tcp"], tcp, self._under_way, self._limits))

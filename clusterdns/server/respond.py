@@ -1,0 +1,220 @@
+"""The full path of a query: octets and peer in, octets out, every plugin asked."""
+
+import asyncio
+import logging
+import time
+
+from clusterdns import metrics
+from clusterdns.errors import MalformedMessage, ResolveError
+from clusterdns.plugins.base import Query, Reply
+from clusterdns.server.answers import Answers, Look, key_of
+from clusterdns.server.block import Route, Router, serves_class
+from clusterdns.server.steps import Steps, start
+from clusterdns.wire.edns import Edns, limit_for, reply_edns
+from clusterdns.wire.message import (
+    AD,
+    BADVERS,
+    IN,
+    NOTIFY,
+    REFUSED,
+    SERVFAIL,
+    Message,
+    SoaForm,
+    encode,
+    error_reply,
+    header_reply,
+    malformed_reply,
+    negative,
+    parse,
+    reply_flags,
+    screen,
+)
+from clusterdns.wire.patch import SOA
+
+QUERY_TIME_S = 5.0  # what stub resolvers wait by default (resolv.conf, `timeout`)
+# A traceback for each of thousands of queries a second would fill disks and tell nothing more.
+_TRACEBACK_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Responder:
+    """Answers the queries that come in at one address over one transport."""
+
+    def __init__(
+        self, router: Router, answers: Answers, transport: str, local: tuple[str, int]
+    ) -> None:
+        """transport: "udp" or "tcp". local: the listener's address and port."""
+        self.router = router
+        self._answers = answers
+        self._transport = transport
+        self._local = local
+        self._next_traceback = 0.0  # monotonic seconds
+        self._untold = 0  # failures since the last traceback
+
+    def respond(
+        self, octets: bytes, peer: tuple[str, int], now: float
+    ) -> bytes | Steps[bytes | None] | None:
+        """The reply, or None for none, or Steps if a plugin waits for something.
+
+        peer: address without IPv6 scope, and port. now: monotonic seconds.
+        No octets and no plugin make it raise anything. Cancelled, it gives SERVFAIL.
+        """
+        return start(self._respond(octets, peer, now))
+
+    async def _respond(self, octets: bytes, peer: tuple[str, int], now: float) -> bytes | None:
+        try:
+            screened = screen(octets)
+            if screened is not None:
+                return screened or None
+            message = parse(octets)
+            return await self._answer(octets, message, peer, now)
+        except MalformedMessage as error:
+            return None if error.rcode is None else malformed_reply(octets, error.rcode)
+        except Exception:  # an edge: one query may not end the server
+            self._failed(peer)
+            return header_reply(octets, SERVFAIL)
+
+    async def _answer(
+        self, octets: bytes, message: Message, peer: tuple[str, int], now: float
+    ) -> bytes | None:
+        route = self.router.find(message.question)
+        if (rcode := self._refused(message, route)) is not None:
+            return _error(message, rcode, route)
+        assert route is not None
+        limit = limit_for(message.edns, self._transport)
+        key = key_of(octets, message, limit, route.block.options) if route.block.keeps else None
+        if isinstance(key, Look):
+            known = self._answers.second_look(message, key, now)
+            if known is not None:
+                return known
+        query = Query(
+            octets=octets,
+            question=message.question,
+            flags=message.flags,
+            edns=message.edns,
+            peer=peer,
+            local=self._local,
+            transport=self._transport,
+            limit=limit,
+            zone=route.zone,
+            exchange=self.router,
+            received=now,
+            deadline=now + QUERY_TIME_S,
+        )
+        epoch = self._answers.epoch
+        try:
+            reply = await route.block.resolve(query)
+            if reply is None:
+                return None
+            finished = _finish(message, reply, route, limit)
+        except ResolveError as error:
+            return _error(message, error.rcode, route)
+        except asyncio.CancelledError:  # too late, or the server stops: the client may ask another
+            return _error(message, SERVFAIL, route)
+        except Exception:  # an edge: one query may not end the server
+            self._failed(peer)
+            return _error(message, SERVFAIL, route)
+        # What an event touched meanwhile may be in a reply that waited: then it is not kept.
+        if key is not None and reply.until > now and epoch == self._answers.epoch:
+            self._answers.keep(key, finished, reply, message.question, now)
+        return finished
+
+    @staticmethod
+    def _refused(message: Message, route: Route | None) -> int | None:
+        """The rcode for a query that no plugin is asked; None: go on."""
+        if message.opcode == NOTIFY:
+            return REFUSED  # until a directive has a use for it
+        if route is None or not serves_class(route.block, message.question):
+            return REFUSED
+        if message.edns is not None and message.edns.version:
+            return BADVERS
+        return None
+
+    def _failed(self, peer: tuple[str, int]) -> None:
+        """Counts and logs the exception being handled, at most one in a while."""
+        metrics.panics.add()
+        now = time.monotonic()
+        if now < self._next_traceback:
+            self._untold += 1
+            return
+        more = f" ({self._untold} more failed since the last such message)" if self._untold else ""
+        log.exception("query from %s failed%s", peer[0], more)
+        self._next_traceback, self._untold = now + _TRACEBACK_EVERY_S, 0
+
+
+def _error(message: Message, rcode: int, route: Route | None) -> bytes:
+    """A reply without records, for what never became a Reply."""
+    recursive = route is not None and route.block.recursive
+    return error_reply(
+        id=message.id,
+        flags=reply_flags(message.flags, recursion_available=recursive),
+        question=message.question,
+        rcode=rcode,
+        edns=reply_edns(message.edns),
+    )
+
+
+def _finish(message: Message, reply: Reply, route: Route, limit: int) -> bytes:
+    """The reply's octets."""
+    edns = message.edns
+    asks_ad = message.flags & AD or (edns is not None and edns.do)  # RFC 6840 section 5.8
+    flags = reply_flags(
+        message.flags,
+        authoritative=reply.authoritative,
+        recursion_available=route.block.recursive if reply.recursion is None else reply.recursion,
+        authentic=bool(reply.authentic and asks_ad),
+        truncated=reply.truncated,
+    )
+    edns = reply_edns(edns, options=tuple(reply.options), force=reply.force_edns)
+    return _negative(message, reply, flags, edns) or encode(
+        id=message.id,
+        flags=flags,
+        question=message.question,
+        rcode=reply.rcode,
+        answer=reply.answer,
+        authority=reply.authority,
+        additional=reply.additional,
+        edns=edns,
+        limit=limit,
+    )
+
+
+def _negative(message: Message, reply: Reply, flags: int, edns: Edns | None) -> bytes | None:
+    """The octets of a reply that is nothing but the SOA of a zone above the question; else None.
+
+    Over half of what a cluster asks ends like this, so it does without dnslib's packing.
+    """
+    if reply.answer or reply.additional or len(reply.authority) != 1 or reply.options:
+        return None
+    soa = reply.authority[0]
+    zone = soa.rname.label
+    if soa.rtype != SOA or soa.rclass != IN or reply.rcode > 0xF:
+        return None
+    if _below(message.question.labels, zone) is None:
+        return None
+    mname, rname = (_below(name.label, zone) for name in (soa.rdata.mname, soa.rdata.rname))
+    if mname is None or rname is None:
+        return None
+    serial, refresh, retry, expire, minimum = soa.rdata.times
+    return negative(
+        id=message.id,
+        flags=flags,
+        question=message.question,
+        rcode=reply.rcode,
+        zone_labels=len(zone),
+        ttl=soa.ttl,
+        serial=serial,
+        minimum=minimum,
+        edns=edns,
+        form=SoaForm(mname, rname, refresh, retry, expire),
+    )
+
+
+def _below(labels: tuple[bytes, ...], zone: tuple[bytes, ...]) -> bytes | None:
+    """Wire form of what is left of the zone, without root; None: the name is not in the zone, or
+    the zone is spelled otherwise in it."""
+    count = len(labels) - len(zone)
+    if count < 0 or labels[count:] != zone:
+        return None
+    return b"".join([bytes([len(label)]) + label for label in labels[:count]])
