@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from clusterdns import lifecycle
 from clusterdns.lifecycle import Lifecycle, Stage
 from tests.scenarios.asking import At, answer, becomes, get
 from tests.scenarios.processes import Process, free_port, running
-from tests.scenarios.servers import served, write
+from tests.scenarios.servers import COREFILE, served, write
 from tests.scenarios.test_manifests import WEB, web
 
 LAMEDUCK_S = 0.4
@@ -172,6 +173,17 @@ async def test_sighup_does_nothing(tmp_path: Path) -> None:
         assert await get(ready, "/ready") == (200, "OK")
         process.send(signal.SIGTERM)
         assert await process.exit_code() == 0
+
+
+async def test_sigterm_before_everything_is_known(tmp_path: Path) -> None:
+    """A pipe that never ends keeps nobody alive."""
+    (tmp_path / "Corefile").write_text(COREFILE)
+    words = ("-conf", tmp_path / "Corefile", "--manifests", "-", "-drain", "0s")
+    async with running(*words, stdin=subprocess.PIPE) as process:
+        assert await answer(await process.listening(), WEB) == "SERVFAIL"
+        process.send(signal.SIGTERM)
+        assert await process.exit_code() == 0
+        assert "Traceback" not in process.text
 
 
 async def test_nothing_stays_open(tmp_path: Path) -> None:
