@@ -17,6 +17,10 @@ from pathlib import Path
 from time import perf_counter
 
 import aiohttp
+
+import clusterdns.cluster.slim_kubernetes  # noqa: F401  # before what it makes slim
+
+# isort: split
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_kube_config
