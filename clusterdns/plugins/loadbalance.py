@@ -105,6 +105,8 @@ def _reload(weights: "Weights", line: Directive) -> None:
 def _ordered(reply: Reply, order: Reorder) -> Reply:
     """The reply in this order; with a way to another order where there is a choice."""
     sections = (reply.answer, reply.authority, reply.additional)
+    if max(map(len, sections)) < 2:
+        return reply  # most replies, of one record or of the SOA alone: there is nothing to order
     return replace(order(reply), reorder=order if _has_choice(sections) else None)
 
 
