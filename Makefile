@@ -25,11 +25,11 @@ compare: .venv/installed
 
 # One venv for running and testing; made again when the dependencies change.
 .venv/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clusterdns needs Python 3.11 or newer; give it as PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clusterdns needs Python 3.11 or newer; give it as PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/pip install -q --only-binary :all: --group dev "setuptools>=77" wheel
-	$(BIN)/pip install -q --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/pip install -q --no-build-isolation --editable .
 	@touch $@
 
 clean:

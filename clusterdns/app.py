@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -197,21 +197,31 @@ class App:
 
     async def _announce(self) -> None:
         """Says what is served, and once all is synced, what to ask."""
-        if not self._options.quiet:
-            for listener, sock in zip(self.listeners, self.configuration.sockets, strict=True):
-                for zone in sock.zones:
-                    where = f" on {sock.address}" if sock.address else ""
-                    print(f"{zone}:{listener.port}{where}")
-            print(self._options.banner, flush=True)
+        self._say(self._served())
         for feed in self._feeds.values():
             await _either(feed.synced, self.lifecycle.stopping)
         self.lifecycle.synced()
         # What was loaded stays: collections need not look at it again, DESIGN: 18 ms at 150,000.
         gc.collect()
         gc.freeze()
+        if hints := list(self._hints()):
+            self._say(["synced; try:", *hints])
+
+    def _say(self, lines: Iterable[str]) -> None:
+        """Prints for whoever started this; that they may have gone away is no reason to end."""
         if not self._options.quiet:
-            for line in self._hints():
-                print(line, flush=True)
+            with contextlib.suppress(OSError):
+                print(*lines, sep="\n", flush=True)
+
+    def _served(self) -> Iterator[str]:
+        for listener, sock in zip(self.listeners, self.configuration.sockets, strict=True):
+            for zone in sock.zones:
+                yield f"{zone}:{listener.port}" + (f" on {sock.address}" if sock.address else "")
+        yield self._options.banner
+        told = [f"health on {page.host}:{page.port}" for page in self.configuration.health]
+        told += [f"readiness on {page.host}:{page.port}" for page in self.configuration.ready]
+        if told:
+            yield ", ".join(told)
 
     def _hints(self) -> Iterator[str]:
         """`dig` lines that this server answers with something to see."""
