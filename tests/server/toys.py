@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dnslib import AAAA, CNAME, QTYPE, RR, SOA, TXT, A, DNSLabel
