@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 from clusterdns import logs
-from clusterdns.cluster.connection import ApiOptions
-from clusterdns.cluster.events import Event
+from clusterdns.cluster.connection import ApiOptions, AuditMode
+from clusterdns.cluster.events import Event, Upsert
+from clusterdns.cluster.model import EndpointSlice, Object
 from clusterdns.cluster.selection import Selection
 from clusterdns.cluster.streams import Streams
 from clusterdns.corefile.defaults import KUBEADM
@@ -27,6 +28,7 @@ from clusterdns.corefile.parser import Corefile, load, parse
 from clusterdns.errors import ConfigError
 from clusterdns.lifecycle import Lifecycle
 from clusterdns.logs import duration_text
+from clusterdns.metrics import dns_programming_duration
 from clusterdns.plugins.kubernetes import Kubernetes
 from clusterdns.server.configuration import Configuration, configure
 from clusterdns.server.listener import Listener
@@ -57,6 +59,9 @@ class Options:
     drain_s: float = 20.0
     next_free_port: bool = False
     banner: str = ""  # printed at start, below the zones
+    state: str | None = None  # folder of the last known state
+    state_max_age_s: float = 86_400.0
+    audit: AuditMode = "heal"
 
 
 class Source(Protocol):
@@ -108,6 +113,8 @@ class App:
         found = configure(corefile, self._index, self._options.port)
         if self._options.manifests and not self._feeds:
             log.warning("--manifests: nobody reads them, there is no `kubernetes` in the Corefile")
+        if self._options.manifests and self._options.state:
+            log.warning("-state: nothing is kept with --manifests, the files are the state")
         for warning in found.warnings:
             log.warning("%s", warning)
         return found
@@ -115,10 +122,11 @@ class App:
     def _index(self, selection: Selection, api: ApiOptions) -> Index:
         key = (selection, api)
         if key not in self._feeds:
-            self._feeds[key] = Feed(Index(selection), self._source(selection, api))
+            index = Index(selection)
+            self._feeds[key] = Feed(index, self._source(selection, api, index))
         return self._feeds[key].index
 
-    def _source(self, selection: Selection, api: ApiOptions) -> Source:
+    def _source(self, selection: Selection, api: ApiOptions, index: Index) -> Source:
         """Files where there are any, else the API. What the other one needs is not imported."""
         if self._options.manifests:
             from clusterdns.cluster.manifests import Manifests
@@ -126,7 +134,13 @@ class App:
             return Manifests(self._options.manifests, selection, self._streams)
         from clusterdns.cluster.apiserver import ApiServer
 
-        return ApiServer(selection, api)
+        source = ApiServer(selection, api, audit=self._options.audit)
+        if not self._options.state:
+            return source
+        from clusterdns.cluster.state import Kept, State
+
+        folder, max_age = Path(self._options.state), self._options.state_max_age_s
+        return Kept(source, State(folder, selection, api, max_age), index)
 
     async def serve(self) -> int:
         """Opens, answers until told to stop, and gives the exit code. Raises ConfigError."""
@@ -188,7 +202,10 @@ class App:
         now = time.time()
         touched: set[Key] = set()
         for event in events:
-            touched |= feed.index.apply(event, now)
+            keys = feed.index.apply(event, now)
+            if keys and isinstance(event, Upsert) and event.triggered is not None:
+                _note_programming(feed.index, event.object, now - event.triggered)
+            touched |= keys
         if touched:
             for listener in self.listeners:
                 listener.forget(touched)
@@ -277,6 +294,16 @@ class App:
 
     def _last_query(self) -> float:
         return max((listener.last_query for listener in self.listeners), default=0.0)
+
+
+def _note_programming(index: Index, thing: Object, seconds: float) -> None:
+    """Notes how long after its cause a slice is served, if its Service is known (4.7)."""
+    if not isinstance(thing, EndpointSlice):
+        return
+    service = index.service(thing.namespace, thing.service)
+    if service is not None:
+        kind = "cluster_ip" if service.cluster_ips else "headless_with_selector"
+        dns_programming_duration.observe(max(0.0, seconds), kind)
 
 
 def _corefile(path: str | None) -> Corefile:

@@ -85,6 +85,9 @@ def serve(words: Sequence[str]) -> int:
             drain_s=flags.drain,
             next_free_port=flags.next_free_port,
             banner=version_text(),
+            state=flags.state,
+            state_max_age_s=flags.state_max_age,
+            audit=flags.audit,
         )
     )
 
@@ -145,6 +148,25 @@ def _serve_parser() -> "FlagParser":
         "next-free-port",
         action="store_true",
         help="where a port is taken, use the next one that is free, and say so",
+    )
+    parser.flag(
+        "state",
+        metavar="DIR",
+        help="keep what the Kubernetes API listed in this folder, and answer from it after a start "
+        "until the API is listed again",
+    )
+    parser.flag(
+        "state-max-age",
+        type=_seconds,
+        default=86_400.0,
+        metavar="DURATION",
+        help="how long ago the API may have been heard for that state to be used (24h)",
+    )
+    parser.flag(
+        "audit",
+        choices=("off", "report", "heal"),
+        default="heal",
+        help="compare with the API every few minutes: report what differs, or list it again (heal)",
     )
     parser.flag("version", action="store_true", help="print the version and exit")
     parser.flag("plugins", action="store_true", help="print the directives that exist and exit")

@@ -1,10 +1,15 @@
 """Counters as plain integers, added to where things happen and read when somebody looks.
 
 Knows no HTTP and no exposition format. Names are CoreDNS's where it has the counter, otherwise
-`clusterdns_..._total`.
+`clusterdns_..._total`, or `clusterdns_..._UNIT` for histograms and gauges.
 """
 
+from bisect import bisect_left
 from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+Labels = tuple[str, ...]  # label values, in the order of their names
 
 
 class Counter:
@@ -25,7 +30,72 @@ class Counter:
         return self.values.total()
 
 
-COUNTERS: list[Counter] = []  # every counter of the process, in the order of definition
+class Histogram:
+    """How often a figure was at most so large, for each combination of label values.
+
+    A value above the last bound is counted behind it (`+Inf`).
+    """
+
+    def __init__(
+        self, name: str, text: str, bounds: tuple[float, ...], labels: tuple[str, ...] = ()
+    ) -> None:
+        """name: ends in its unit; bounds: of the buckets, rising, the value itself included."""
+        self.name, self.text, self.bounds, self.labels = name, text, bounds, labels
+        self.buckets: dict[Labels, list[int]] = {}  # one more than there are bounds; not cumulated
+        self.sums: dict[Labels, float] = {}
+        HISTOGRAMS.append(self)
+
+    def observe(self, figure: float, *values: str, times: int = 1) -> None:
+        """Counts a figure. values: of the labels, in their order."""
+        buckets = self.buckets.get(values)
+        if buckets is None:
+            buckets = self.buckets[values] = [0] * (len(self.bounds) + 1)
+            self.sums[values] = 0.0
+        buckets[bisect_left(self.bounds, figure)] += times
+        self.sums[values] += figure * times
+
+    def count(self, *values: str) -> int:
+        """How many figures were seen with these label values."""
+        return sum(self.buckets.get(values, ()))
+
+
+Reader = Callable[[], Mapping[Labels, float]]
+
+
+class Gauge:
+    """A figure that goes up and down: read from whoever has it, when somebody looks.
+
+    Where several have it, as sources of the same kind do, the largest counts.
+    """
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        """name: ends in its unit, if it has one; text: one sentence; labels: their names."""
+        self.name, self.text, self.labels = name, text, labels
+        self._readers: list[Reader] = []
+        GAUGES.append(self)
+
+    @contextmanager
+    def given_by(self, reader: Reader) -> Iterator[None]:
+        """While inside, the reader is asked for figures by label values."""
+        self._readers.append(reader)
+        try:
+            yield
+        finally:
+            self._readers.remove(reader)
+
+    def values(self) -> dict[Labels, float]:
+        """The figures of this moment, by label values; empty while nobody has any."""
+        found: dict[Labels, float] = {}
+        for reader in self._readers:
+            for labels, figure in reader().items():
+                found[labels] = max(figure, found.get(labels, figure))
+        return found
+
+
+# Everything of the process, in the order of definition.
+COUNTERS: list[Counter] = []
+HISTOGRAMS: list[Histogram] = []
+GAUGES: list[Gauge] = []
 
 panics = Counter("coredns_panics_total", "Queries that ended in an unexpected exception.")
 skipped_objects = Counter(
@@ -50,4 +120,21 @@ send_failures = Counter(
 closed_idle_connections = Counter(
     "clusterdns_closed_idle_connections_total",
     "Idle TCP connections closed before their time to make room for new ones.",
+)
+dns_programming_duration = Histogram(
+    "coredns_kubernetes_dns_programming_duration_seconds",
+    "From a change of the cluster, as its slice is annotated, to its being served.",
+    tuple(0.001 * 2**power for power in range(20)),  # CoreDNS's: 1 ms to 9 minutes
+    ("service_kind",),
+)
+event_to_answer = Histogram(
+    "clusterdns_event_to_answer_seconds",
+    "From the arrival of an event of the Kubernetes API to its being served.",
+    tuple(0.0001 * 2**power for power in range(16)),  # 0.1 ms to 3 s
+    ("kind",),
+)
+api_lag = Gauge(
+    "clusterdns_api_lag_seconds",
+    "Since the last event, bookmark or page of the Kubernetes API.",
+    ("kind",),
 )

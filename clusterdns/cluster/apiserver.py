@@ -26,9 +26,11 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_kube_config
 
 from clusterdns import __version__
-from clusterdns.cluster.connection import ApiOptions, Kubeconfig, TokenBucket, signature
+from clusterdns.cluster.audit import Auditor
+from clusterdns.cluster.connection import ApiOptions, AuditMode, Kubeconfig, TokenBucket, signature
 from clusterdns.cluster.events import Event, Kind
 from clusterdns.cluster.frames import Lines
+from clusterdns.cluster.model import Namespace, Object
 from clusterdns.cluster.reflector import (
     Figures,
     Reflector,
@@ -40,6 +42,7 @@ from clusterdns.cluster.requests import (
 )
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import ClusterDnsError, SourceError
+from clusterdns.metrics import api_lag, event_to_answer
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,7 @@ class ApiServer:
         options: ApiOptions,
         timing: Timing | None = None,
         dice: random.Random | None = None,
+        audit: AuditMode = "heal",
     ) -> None:
         """Raises ConfigError when no connection can come of the options, whatever the network does.
 
@@ -85,6 +89,8 @@ class ApiServer:
             kind: Reflector(kind, selection, dice, self._timing) for kind in selection.kinds
         }
         self._connection = Connection(options, self._timing)
+        self._responses: dict[Kind, aiohttp.ClientResponse] = {}  # what each kind reads now
+        self._auditor = Auditor(self, selection, audit, dice, self._timing)
         self._working = asyncio.Lock()  # one kind at a time: else turns of all would add up
         self._slots = asyncio.Semaphore(options.max_inflight or len(self.reflectors))
 
@@ -93,6 +99,19 @@ class ApiServer:
         """How each kind is doing; times are those of the running loop."""
         return {kind: reflector.figures for kind, reflector in self.reflectors.items()}
 
+    def lags(self) -> dict[Kind, float]:
+        """Seconds since each kind was heard of; those that never were are left out."""
+        now = asyncio.get_running_loop().time()
+        figures = self.figures.items()
+        return {kind: now - each.heard for kind, each in figures if each.heard is not None}
+
+    def assume(self, objects: Iterable[Object]) -> None:
+        """These existed once; called before `serve`, which deletes what does not exist any more."""
+        for each in objects:
+            kind: Kind = type(each).__name__  # type: ignore[assignment]  # the classes are named so
+            namespace = "" if isinstance(each, Namespace) else each.namespace
+            self.reflectors[kind].assume(namespace, each.name)
+
     async def serve(self, stopping: asyncio.Event, sink: Sink) -> None:
         """Hands batches of events to the sink until `stopping` is set, whatever the API does.
 
@@ -100,16 +119,51 @@ class ApiServer:
         applied when the call returns.
         """
         try:
-            async with asyncio.TaskGroup() as tasks:
-                followers = [
-                    tasks.create_task(self._follow(reflector, sink))
-                    for reflector in self.reflectors.values()
-                ]
-                await stopping.wait()
-                for follower in followers:
-                    follower.cancel()
+            with api_lag.given_by(lambda: {(kind,): lag for kind, lag in self.lags().items()}):
+                await self._serve(stopping, sink)
         finally:
             await self._connection.close()
+
+    async def _serve(self, stopping: asyncio.Event, sink: Sink) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            followers = [
+                tasks.create_task(self._auditor.serve()),
+                *(
+                    tasks.create_task(self._follow(reflector, sink))
+                    for reflector in self.reflectors.values()
+                ),
+            ]
+            await stopping.wait()
+            for follower in followers:
+                follower.cancel()
+
+    async def page(self, request: Request) -> bytes:
+        """One page beside what is followed. Raises SourceError when it cannot be had."""
+        try:
+            async with self._slots:
+                await self._connection.turn()
+                response = await self._connection.get(request)
+                try:
+                    if response.status != 200:
+                        body = await self._connection.refusal(response)
+                        raise SourceError(f"{response.status} {body[:200]!r}")
+                    return await self._page(response)
+                finally:
+                    self._connection.release(response)
+        except SourceError:
+            raise
+        except (TimeoutError, *FAILURES) as error:
+            raise SourceError(f"{type(error).__name__}: {error}") from error
+
+    async def work(self, steps: Iterable[None]) -> None:
+        """Goes through the steps of something long, with a turn for the loop now and then."""
+        await self._hand_over(steps, lambda events: None)
+
+    def relist(self, kind: Kind) -> None:
+        """Lists everything of this kind again, now, beside what is known."""
+        self.reflectors[kind].relist()
+        if response := self._responses.get(kind):
+            response.close()  # wakes whoever reads it
 
     async def _follow(self, reflector: Reflector, sink: Sink) -> None:
         now = asyncio.get_running_loop().time
@@ -137,6 +191,7 @@ class ApiServer:
             await slot.enter_async_context(self._slots)
             await self._connection.turn()
             response = await self._connection.get(request)
+            self._responses[reflector.kind] = response
             try:
                 if response.status != 200:
                     body = await self._connection.refusal(response)
@@ -150,6 +205,7 @@ class ApiServer:
                     page = await self._page(response)
                     await self._hand_over(reflector.page(page, now()), sink)
             finally:
+                del self._responses[reflector.kind]
                 self._connection.release(response)
 
     async def _read_lines(
@@ -172,7 +228,8 @@ class ApiServer:
             if not octets:
                 reflector.ended(now())
                 return
-            await self._hand_over(_events(reflector, lines.feed(octets), now()), sink)
+            taker = sink if reflector.listing else _timed(sink, reflector.kind)
+            await self._hand_over(_events(reflector, lines.feed(octets), now()), taker)
 
     async def _hand_over(self, events: Iterable[Event | None], sink: Sink) -> None:
         """Gives events to the sink in batches, and the loop its turn after each."""
@@ -205,6 +262,17 @@ def _events(reflector: Reflector, lines: Iterable[bytes], now: float) -> Iterato
         if not reflector.reading:
             return
         yield from reflector.line(line, now) or (None,)
+
+
+def _timed(sink: Sink, kind: Kind) -> Sink:
+    """The sink for what came just now, which notes how long it took until that was served."""
+    came = perf_counter()
+
+    def timed(events: Sequence[Event]) -> None:
+        sink(events)
+        event_to_answer.observe(perf_counter() - came, kind, times=len(events))
+
+    return timed
 
 
 def _work(events: Iterator[Event | None], sink: Sink) -> bool:
@@ -288,6 +356,7 @@ class Connection:
         call = await api.param_serialize(
             "GET", request.path, query_params=list(request.query), auth_settings=["BearerToken"]
         )
+        call[2]["Accept"] = request.accept  # a header given above would be overridden
         limits = aiohttp.ClientTimeout(total=None, sock_connect=self._timing.connect)
         answer = await api.call_api(*call, _request_timeout=limits, _preload_content=False)
         response: aiohttp.ClientResponse = answer.response

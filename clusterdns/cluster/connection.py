@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from clusterdns.errors import ConfigError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where kubelet mounts it
+AuditMode = Literal["off", "report", "heal"]  # what to do about a view that differs from the API
 DEFAULT_BURST = 10  # as client-go: a limit without a burst would stall the start
 
 
@@ -52,6 +53,28 @@ class ApiOptions:
             self.in_cluster_url()
             _check_file(self.service_account / "token")
             _check_file(self.service_account / "ca.crt")
+
+    def url(self) -> str:
+        """The API server's. Raises ConfigError where `check` does."""
+        if self.kubeconfig:
+            return str(Kubeconfig.read(self.kubeconfig, self.context).cluster["server"])
+        return self.endpoint.rstrip("/") if self.endpoint else self.in_cluster_url()
+
+    def authority(self) -> bytes:
+        """What tells this cluster from others at the same URL: its CA, as far as one is named.
+
+        Empty where none is, or it cannot be read. Raises ConfigError as `url`.
+        """
+        if self.kubeconfig:
+            user = Kubeconfig.read(self.kubeconfig, self.context)
+            if data := user.cluster.get("certificate-authority-data"):
+                return str(data).encode()
+            file = user.cluster.get("certificate-authority", "")
+            return _octets(user.folder / file) if file else b""
+        if self.endpoint:
+            file = (self.tls or ("", "", ""))[2]
+            return _octets(Path(file)) if file else b""
+        return _octets(self.service_account / "ca.crt")
 
     def in_cluster_url(self) -> str:
         """The API server as a pod sees it. Raises ConfigError outside of a cluster."""
@@ -157,6 +180,13 @@ def _named(
             found = entry.get(singular)
             return found if isinstance(found, dict) else {}
     raise ConfigError(f"kubeconfig {file}: no {singular} named {name!r}")
+
+
+def _octets(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _check_url(url: str) -> None:

@@ -14,8 +14,16 @@ class Held:
             for name in names:
                 yield namespace, name
 
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key[1] in self._namespaces.get(key[0], _NOTHING)
+
     def __len__(self) -> int:
         return sum(map(len, self._namespaces.values()))
+
+    def names(self) -> Iterator[tuple[str, list[str]]]:
+        """The names in each namespace, as they are now; they may change while this is walked."""
+        for namespace in list(self._namespaces):
+            yield namespace, list(self._namespaces.get(namespace, ()))
 
     def get(self, namespace: str, name: str) -> int:
         """0 for what is not there, or has no comparable version."""

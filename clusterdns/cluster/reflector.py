@@ -128,6 +128,7 @@ class Reflector:
         self._request: Request | None = None
         self._opened = self._not_before = float("-inf")
         self._fruitful = False  # the answer under way brought something
+        self._interrupted = False  # it was ended by us
         self._failures = 0  # in a row
         self._barren = 0  # answers in a row that spoke nonsense and brought nothing
         self._expiries = 0  # 410 in a row without a watch that worked
@@ -136,7 +137,7 @@ class Reflector:
         """What to do now."""
         if now < self._not_before:
             return Wait(self._not_before - now)
-        self._fruitful = False
+        self._fruitful = self._interrupted = False
         self._opened = now
         self._request = self._requests.watch(self._version) if self._version else self._list()
         return self._request
@@ -164,6 +165,19 @@ class Reflector:
     def listing(self) -> bool:
         """Whether a list is under way."""
         return self._former is not None
+
+    @property
+    def held(self) -> Held:
+        """Versions of what exists, as far as was heard; while listing, what was listed so far."""
+        return self._held
+
+    def deleted(self, namespace: str, name: str) -> int:
+        """The version at which this was lately deleted; 0 where that is not known."""
+        return self._gone.get((namespace, name), 0)
+
+    def assume(self, namespace: str, name: str) -> None:
+        """This existed once: unless the first list names it, Delete is said at its end."""
+        self._held.put(namespace, name, 0)
 
     def line(self, octets: bytes, now: float) -> Iterable[Event]:
         """The events that one line of a stream stands for; all of them are to be taken."""
@@ -218,6 +232,8 @@ class Reflector:
 
     def broken(self, reason: str, now: float) -> None:
         """The request failed, or its answer broke off or fell silent."""
+        if self._interrupted:
+            return
         if self.reading:
             if not self._version and self._request and self._request.lines:
                 self._broken_streams += 1
@@ -232,6 +248,15 @@ class Reflector:
             self.reading = False  # a stream that began as a list may be quiet: watch from now on
         else:
             self.broken(f"nothing was heard for {seconds:g} s", now)
+
+    def relist(self) -> None:
+        """Something is held otherwise than it exists: everything is listed again, at once.
+
+        The driver then ends the answer under way.
+        """
+        self.reading = False
+        self._interrupted = True
+        self._version = self._token = ""
 
     def restart(self, reason: str, now: float) -> None:
         """The last events were lost on our side: everything is listed, and said, again."""

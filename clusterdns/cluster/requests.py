@@ -18,6 +18,9 @@ PATHS: dict[Kind, str] = {
     "Pod": "/api/v1/pods",
     "Namespace": "/api/v1/namespaces",
 }
+JSON = "application/json"
+# Names and versions alone; a server that cannot do so (before 1.15) sends all there is.
+METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown"
 MOST_ITEMS = 500  # a page; what every client asks for
 FIRST_ITEMS: dict[Kind, int] = {"EndpointSlice": 100, "Pod": 200}  # objects of 5 to 100 kB
@@ -39,6 +42,8 @@ class Timing:
     answer: float = 25.0  # until the status line
     silence: float = 55.0  # without an octet; more than a watch may last, so it is never met
     retry_after: float = 60.0  # the most that a server may ask for
+    audit: tuple[float, float] = (240.0, 360.0)  # between two audits
+    settle: float = 30.0  # what an audit finds may still be on its way for so long
     told: float = 60.0  # a failure that repeats is logged again after this
 
 
@@ -49,6 +54,7 @@ class Request(NamedTuple):
     query: tuple[tuple[str, str], ...]
     lines: bool  # the body is lines, each for `Reflector.line`; else one page, for `page`
     listing: bool  # part of a list
+    accept: str = JSON
 
 
 class Wait(NamedTuple):
@@ -82,6 +88,10 @@ class Requests:
         """So many items of a list; token: where the page before ended, "" for the first."""
         rest = (("continue", token),) if token else ()
         return self._get(("limit", str(items)), *rest, lines=False, listing=True)
+
+    def metadata(self, items: int, token: str = "") -> Request:
+        """So many items of a list of nothing but metadata; token: as for `page`."""
+        return self.page(items, token)._replace(accept=METADATA)
 
     def watch(self, version: str) -> Request:
         """What happens after this version."""

@@ -11,6 +11,8 @@ from clusterdns.wire.question import FORMERR
 OPT = 41  # the record's type
 DO = 0x8000  # "DNSSEC OK", the highest flag bit, RFC 3225
 
+EXTENDED_ERROR = 15  # the option's code: 2 octets of INFO-CODE, then text; RFC 8914 section 2
+
 # What we say that we can receive: fits an IPv6 packet on every link without fragments, the size
 # agreed on for DNS flag day 2020 and recommended by RFC 9715.
 OUR_SIZE = 1232

@@ -36,11 +36,13 @@ class Index:
     """What is known of the cluster."""
 
     synced: bool  # every kind of the selection was listed once; stays True
+    stale: bool  # what is held comes, at least in part, from an earlier run; False once synced
     serial: int  # Unix seconds of the last change that DNS shows, 0 before the first
 
     def __init__(self, selection: Selection) -> None:
         """selection: what the source of the events was asked for; other kinds are not kept."""
         self.synced = False
+        self.stale = False
         self.serial = 0
         self._kinds = frozenset(selection.kinds)
         self._awaited = set(selection.kinds)
@@ -75,6 +77,16 @@ class Index:
         """The pods with this address, by name."""
         return _held(self._pods_at, address)
 
+    def objects(self) -> list[Object]:
+        """Everything that is held, in an order in which no name is seen before it is whole."""
+        named = map(Namespace, self._namespaces)
+        return [*self._pods.values(), *self._slices.values(), *self._services.values(), *named]
+
+    def restore(self, serial: int) -> None:
+        """What is applied from now on is the last known state, of this serial, until synced."""
+        self.stale = not self.synced
+        self.serial = max(self.serial, serial)
+
     def apply(self, event: Event, now: float) -> set[Key]:
         """Learns what the event says; gives the keys of all answers that may differ now.
 
@@ -95,7 +107,7 @@ class Index:
         self._awaited.discard(event.kind)
         if self.synced or self._awaited:
             return set()
-        self.synced = True
+        self.synced, self.stale = True, False
         return {SYNCED}
 
     def _changed(self, event: Upsert | Delete) -> set[Key]:

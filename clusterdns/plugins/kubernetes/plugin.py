@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dnslib import QTYPE, DNSLabel
 
@@ -13,8 +14,9 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones, once
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
+from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.question import Question
-from clusterdns.zone.index import Index, Key
+from clusterdns.zone.index import SYNCED, Index, Key
 from clusterdns.zone.lookup import (
     Found,
     Lookup,
@@ -30,6 +32,8 @@ from clusterdns.zone.lookup import (
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 IN = 1
 WAITING_S = 0.5  # between two lines that say we wait, as CoreDNS
+STALE_TTL = 5  # the most, in seconds, of what comes from an earlier run; RFC 8767 would allow 30
+STALE_ANSWER = Option(EXTENDED_ERROR, (3).to_bytes(2, "big"))  # RFC 8914 section 4.4
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)  # `transfer` answers them, before they come here
 
 log = logging.getLogger(__name__)
@@ -56,6 +60,7 @@ class Kubernetes(Plugin):
         self.fallthrough = Zones(fallthrough)
         self.startup_timeout = startup_timeout
         self._lookup = Lookup(index, zone_options)
+        self._stale = Lookup(index, replace(zone_options, ttl=min(zone_options.ttl, STALE_TTL)))
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Kubernetes":
@@ -87,7 +92,8 @@ class Kubernetes(Plugin):
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
-        found = self._lookup.find(question.labels, question.qtype)
+        lookup = self._stale if self.index.stale else self._lookup
+        found = lookup.find(question.labels, question.qtype)
         if isinstance(found, NotOurs):
             return await next(query)
         if question.qclass != IN or question.qtype in TRANSFERS:
@@ -96,6 +102,9 @@ class Kubernetes(Plugin):
             reply = await next(query)
             return reply.rests_on(found.keys) if reply else None
         reply = self._reply(found, question)
+        if self.index.stale and not isinstance(found, NotSynced):
+            reply.options.append(STALE_ANSWER)
+            reply.keys |= {SYNCED}
         if isinstance(found, Records) and found.chase is not None:
             return await _chased(query, reply, found.chase)
         return reply
@@ -111,13 +120,18 @@ class Kubernetes(Plugin):
             case NxDomain(zone, keys):
                 reply = self._negative(NXDOMAIN, zone, keys)
             case NotSynced(zone):
-                reply = Reply(SERVFAIL, authority=[soa(zone, self.zone_options.ttl, 0)])
+                reply = Reply(SERVFAIL, authority=[soa(zone, self._ttl, 0)])
         reply.authoritative = True
         return reply
 
     def _negative(self, rcode: int, zone: DNSLabel, keys: frozenset[Key]) -> Reply:
-        authority = [soa(zone, self.zone_options.ttl, self.index.serial)]
+        authority = [soa(zone, self._ttl, self.index.serial)]
         return Reply(rcode, authority=authority, keys=keys, until=math.inf, serial=self._serial)
+
+    @property
+    def _ttl(self) -> int:
+        ttl = self.zone_options.ttl
+        return min(ttl, STALE_TTL) if self.index.stale else ttl
 
     def _serial(self) -> int:
         return self.index.serial
