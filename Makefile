@@ -23,6 +23,12 @@ unit: .venv/installed
 compare: .venv/installed
 	$(BIN)/pytest -q -rs tests/oracle
 
+# The quick figures; bench/README.md tells of the others.
+bench: .venv/installed
+	$(BIN)/python -m bench.load
+	$(BIN)/python -m bench.cold --in-process
+	$(BIN)/python -m bench.hot
+
 # One venv for running and testing; made again when the dependencies change.
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clusterdns needs Python 3.11 or newer; give it as PYTHON=...")'
