@@ -81,18 +81,19 @@ def service_records(
     """
     pairs = {(target.address, port) for target in targets for port in target.ports}
     weight = max(1, 100 // max(1, len(pairs)))
-    answer: dict[tuple[DNSLabel, int], RR] = {}
-    glue: dict[tuple[DNSLabel, Address], RR] = {}
+    answer: dict[tuple[tuple[bytes, ...], int], RR] = {}
+    glue: dict[tuple[tuple[bytes, ...], Address], RR] = {}
     for host, address, ports in targets:
+        name = tuple(map(bytes.lower, host.label))  # a DNSLabel would fold itself at each look-up
         for port in ports:
             number = port.number
             if number is None or not 0 <= number <= 0xFFFF:
                 continue
-            if (host, number) not in answer:
+            if (name, number) not in answer:
                 rdata = SRV(priority=0, weight=weight, port=number, target=host)
-                answer[host, number] = RR(owner, _SRV, ttl=ttl, rdata=rdata)
-            if (host, address) not in glue:
-                glue[host, address] = address_record(host, address, ttl)
+                answer[name, number] = RR(owner, _SRV, ttl=ttl, rdata=rdata)
+            if (name, address) not in glue:
+                glue[name, address] = address_record(host, address, ttl)
     return list(answer.values()), list(glue.values())
 
 
