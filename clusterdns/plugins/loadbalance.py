@@ -152,7 +152,9 @@ def _shuffled(preferred: Sequence[Network], reply: Reply) -> Reply:
     return replace(reply, answer=answer, authority=authority, additional=additional)
 
 
-def _shuffled_section(section: Sequence[RR]) -> list[RR]:
+def _shuffled_section(section: list[RR]) -> list[RR]:
+    if len(section) < 2:
+        return section
     found = Sorted.of(section)
     random.shuffle(found.addresses)
     random.shuffle(found.mx)
