@@ -95,10 +95,11 @@ class Answers:
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops exactly the answers that rest on one of these keys."""
-        for key in keys:
-            self._hot.forget(key)
-            self._cold.forget(key)
-            self.epoch += 1
+        keys = frozenset(keys)
+        self.epoch += len(keys)
+        for table in (self._hot, self._cold):
+            for key in table.needed(keys):
+                table.forget(key)
 
     def clear(self) -> None:
         """Drops all: other plugins answer from now on."""

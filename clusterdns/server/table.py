@@ -1,6 +1,6 @@
 """A bounded table of finished answers, which are dropped with the keys that they rest on."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Set
 
 from clusterdns.server.finished import Finished
 from clusterdns.zone.index import Key
@@ -70,6 +70,10 @@ class Table:
         """Adds an answer, or replaces the one of that name."""
         self.drop(name)
         self._put(name, answer)
+
+    def needed(self, keys: Set[Key]) -> set[Key]:
+        """Those of the keys that some answer rests on: mostly none of thousands."""
+        return (self._young.names.keys() & keys) | (self._old.names.keys() & keys)
 
     def forget(self, key: Key) -> None:
         """Drops every answer that rests on this key."""
