@@ -95,7 +95,7 @@ class Answers:
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops exactly the answers that rest on one of these keys."""
-        keys = frozenset(keys)
+        keys = keys if isinstance(keys, set) else set(keys)
         self.epoch += len(keys)
         for table in (self._hot, self._cold):
             for key in table.needed(keys):

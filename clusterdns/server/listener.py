@@ -85,7 +85,7 @@ class Listener:
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops exactly the finished answers that rest on one of these keys."""
-        keys = frozenset(keys)
+        keys = set(keys)
         for answers in self._answers.values():
             answers.forget(keys)
 
