@@ -19,6 +19,7 @@ PURE = [
     "cluster/model.py",
     "cluster/decode.py",
     "cluster/reflector.py",
+    "cluster/snapshot.py",
     "plugins/forward/exchange.py",
 ]
 IMPURE_MODULES = {"asyncio", "socket", "time", "select", "aiohttp", "kubernetes", "threading"}
@@ -78,7 +79,7 @@ def allowed(path: Path, module: str) -> bool:
         case "zone":
             return module in {"cluster", "cluster.model", "cluster.events", "cluster.selection"}
         case "plugins" if part(module) == "plugins":
-            return module in {"plugins", "plugins.base", "plugins.order"} or (
+            return module in {"plugins", "plugins.base", "plugins.order", "plugins.waiter"} or (
                 len(here) > 2 and module.startswith(f"plugins.{here[1]}")
             )
         case "web" if module == "lifecycle":

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from dnslib import RR
 
@@ -20,9 +20,11 @@ from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import no_arguments
-from clusterdns.errors import ConfigError, Place, ResolveError
+from clusterdns.errors import ConfigError, MalformedMessage, Place, ResolveError
 from clusterdns.wire.edns import Edns, Option
+from clusterdns.wire.message import AA, AD, RA, TC
 from clusterdns.wire.question import Question
+from clusterdns.wire.received import Received, Sections, sections
 from clusterdns.zone.index import Index, Key
 
 # Inner queries inside inner queries: the longest chain of ExternalNames through the server.
@@ -94,9 +96,11 @@ class Reply:
 
     A reply is kept as a finished answer, and sent again without asking any plugin, until an event
     touches one of its keys or the monotonic clock reaches `until`. The default, 0, keeps nothing.
+    received: its sections as octets (see `Reply.of`); None: the three lists have them.
     """
 
     rcode: int = 0
+    received: Received | None = field(default=None, init=False)
     answer: list[RR] = field(default_factory=list)
     authority: list[RR] = field(default_factory=list)
     additional: list[RR] = field(default_factory=list)  # without the OPT record
@@ -117,6 +121,72 @@ class Reply:
         self.until = min(self.until, until)
         return self
 
+    @staticmethod
+    def of(received: Received) -> "Reply":
+        """What an upstream replied. Its octets are sent on as they are, header and OPT record
+        apart, unless somebody looks at the sections: then they are parsed, once.
+        """
+        reply = _Unparsed.__new__(_Unparsed)  # by hand: half of the time that __init__ takes
+        flags = received.flags
+        reply.rcode = received.rcode
+        reply.received = received
+        reply.authoritative = flags & AA != 0
+        reply.truncated = flags & TC != 0
+        reply.authentic = flags & AD != 0
+        reply.recursion = flags & RA != 0
+        reply.options = list(received.options)
+        reply.force_edns = False
+        reply.keys = _NO_KEYS
+        reply.until = 0.0
+        reply.serial = None
+        reply.reorder = None
+        return reply
+
+
+_NO_KEYS: frozenset[Key] = frozenset()
+
+
+def _section(number: int) -> Any:
+    """One of the three sections of an _Unparsed."""
+
+    def get(self: "_Unparsed") -> list[RR]:
+        return self.parsed()[number]
+
+    def put(self: "_Unparsed", records: list[RR]) -> None:
+        found = list(self.parsed())
+        found[number] = records
+        self.sections = found[0], found[1], found[2]
+
+    return property(get, put)
+
+
+class _Unparsed(Reply):
+    """A Reply whose sections are octets until they are read or set.
+
+    Reading them may raise ResolveError: an upstream can put anything into rdata.
+    """
+
+    __slots__ = ("sections",)
+    sections: Sections
+
+    answer, authority, additional = _section(0), _section(1), _section(2)
+
+    def __init__(self, **fields: Any) -> None:
+        """What `dataclasses.replace` makes of one: a Reply of given sections."""
+        self.sections = [], [], []
+        self.received = None
+        super().__init__(**fields)
+
+    def parsed(self) -> Sections:
+        """The three sections, which from now on are what counts."""
+        if self.received is not None:
+            try:
+                self.sections = sections(self.received)
+            except MalformedMessage as error:
+                raise ResolveError(f"an upstream's reply cannot be read: {error}") from error
+            self.received = None
+        return self.sections
+
 
 Resolve = Callable[[Query], Awaitable[Reply | None]]  # None: no reply is sent at all
 
@@ -129,6 +199,7 @@ class Plugin:
     recursive: bool = False  # True makes the block answer with RA set (`forward`)
     any_class: bool = False  # True: it must be asked for classes other than IN too (`forward`)
     options: frozenset[int] = frozenset()  # EDNS option codes it looks at; no others change a reply
+    counted: bool = False  # True: what the block is asked is told to metrics (`prometheus`)
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: "Setup") -> "Plugin":
@@ -185,6 +256,18 @@ class ReadyPage:
 Cluster = Callable[[Selection, ApiOptions], Index]
 
 
+class Upstream(Protocol):
+    """A server that queries of this block are sent on to, as far as `loop` looks at it."""
+
+    address: str  # as in metrics and logs: 10.0.0.2:53, [fd00::2]:53
+    zone: str  # the names that are sent there: absolute, lower-case
+    is_aside: bool  # True: it gets no queries but probes, since they come back
+
+    async def probe(self, question: Question) -> bool:
+        """Whether it replied to this question, whatever it said."""
+        ...
+
+
 @dataclass
 class Setup:
     """What a directive may ask for, and where it leaves what others must do for it.
@@ -198,6 +281,7 @@ class Setup:
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
+    upstreams: list[Upstream] = field(default_factory=list)  # of this block; filled as it is parsed
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     recursive: bool = False  # RA is set on replies; known once every directive is parsed

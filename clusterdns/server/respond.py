@@ -30,6 +30,7 @@ from clusterdns.wire.message import (
     screen,
 )
 from clusterdns.wire.patch import SOA
+from clusterdns.wire.received import passed_on
 
 QUERY_TIME_S = 5.0  # what stub resolvers wait by default (resolv.conf, `timeout`)
 # A traceback for each of thousands of queries a second would fill disks and tell nothing more.
@@ -167,6 +168,18 @@ def _finish(message: Message, reply: Reply, route: Route, limit: int) -> bytes:
         truncated=reply.truncated,
     )
     edns = reply_edns(edns, options=tuple(reply.options), force=reply.force_edns)
+    if reply.received is not None:
+        octets = passed_on(
+            reply.received,
+            id=message.id,
+            flags=flags,
+            question=message.question,
+            rcode=reply.rcode,
+            edns=edns,
+            limit=limit,
+        )
+        if octets is not None:
+            return octets
     return _negative(message, reply, flags, edns) or encode(
         id=message.id,
         flags=flags,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from clusterdns.server.steps import Steps, Waiter, start
+from clusterdns.plugins.waiter import Waiter
+from clusterdns.server.steps import Steps, start
 
 
 class Ends:

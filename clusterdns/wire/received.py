@@ -1,0 +1,193 @@
+"""A reply as it came from an upstream: read once, passed on as octets, parsed only if asked for."""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNSError, DNSLabel
+
+from clusterdns.errors import MalformedMessage
+from clusterdns.wire.edns import OPT, Edns, Option, parse_opt
+from clusterdns.wire.message import TC
+from clusterdns.wire.patch import records, skip_name
+from clusterdns.wire.question import FORMERR, HEADER, Question
+
+Sections = tuple[list[RR], list[RR], list[RR]]
+
+_HEADER = struct.Struct("!6H")
+_FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
+_TYPE_AND_CLASS = struct.Struct("!HH")
+_POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
+_RCODE = 0xF
+
+
+class Received(NamedTuple):
+    """A reply, checked as far as its records' borders; what stands in their rdata is not looked at.
+
+    start, end: of its records in the octets, without the OPT record and what comes behind it.
+    answer, authority, additional: how many records each section has, without OPT.
+    """
+
+    octets: bytes
+    flags: int  # the second 16 bits of the header
+    rcode: int  # 12 bits, those of the OPT record among them
+    start: int
+    end: int
+    answer: int
+    authority: int
+    additional: int
+    options: tuple[Option, ...]  # of its OPT record
+
+    @property
+    def truncated(self) -> bool:
+        """TC: the upstream had more to say."""
+        return self.flags & TC != 0
+
+
+def received(octets: bytes, start: int) -> Received:
+    """What these octets are as a reply whose question ends at `start`.
+
+    An OPT record that is not the last one ends what is passed on: without it pointers behind it
+    would lead astray, and hardly anything but a TSIG, which is broken by then, stands there.
+    Raises MalformedMessage, rcode FORMERR, for records that are promised and not all there.
+    """
+    _, flags, _, answer, authority, additional = _HEADER.unpack_from(octets)
+    rcode = flags & _RCODE
+    options: tuple[Option, ...] = ()
+    at, others = start, answer + authority
+    try:
+        for number in range(others + additional):
+            before = at
+            length = octets[at]
+            if length >= _POINTER:  # nearly every owner name
+                if not HEADER <= (length & ~_POINTER) << 8 | octets[at + 1] < before:
+                    raise MalformedMessage(f"the pointer at octet {at} leads nowhere", FORMERR)
+                at += 2
+            else:
+                at = skip_name(octets, at) if length else at + 1
+            rtype, size, ttl, length = _FIXED.unpack_from(octets, at)
+            rdata = at + _FIXED.size
+            at = rdata + length
+            if rtype == OPT and number >= others:
+                additional = number - others
+                if length:
+                    options = parse_opt(size, ttl, octets[rdata:at]).options
+                rcode |= ttl >> 24 << 4
+                end = before
+                break
+        else:
+            end = at
+    except (IndexError, struct.error) as cut:
+        raise MalformedMessage(f"record {number + 1} is cut off", FORMERR) from cut
+    if at > len(octets):
+        raise MalformedMessage("the last record is cut off", FORMERR)
+    return Received(octets, flags, rcode, start, end, answer, authority, additional, options)
+
+
+def passed_on(
+    found: Received,
+    *,
+    id: int,
+    flags: int,
+    question: Question,
+    rcode: int,
+    edns: Edns | None,
+    limit: int,
+) -> bytes | None:
+    """The reply with this id, header and spelling of the question, and our OPT record.
+
+    Owner names that are pointers into the question follow its spelling. Records that do not fit
+    into `limit` are left out from the end, whole ones; TC says so unless they were additional.
+    None: it answers another question, so that its pointers would lead astray.
+
+    flags: final, without rcode. rcode: up to 12 bits; above 4 it needs `edns`, else it is SERVFAIL.
+    """
+    octets, start, end = found.octets, found.start, found.end
+    asked = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
+    if octets[HEADER:start] != asked and not _is_same(octets[HEADER:start], asked):
+        return None
+    opt = b"" if edns is None else edns.pack()
+    counts = (found.answer, found.authority, found.additional)
+    if end + len(opt) > limit:
+        counts, end, truncated = _cut(found, limit - len(opt))
+        flags |= truncated * TC
+    if rcode > _RCODE:
+        rcode, opt = _extended(rcode, opt)
+    answer, authority, additional = counts
+    header = _HEADER.pack(id, flags | rcode, 1, answer, authority, additional + (opt != b""))
+    return b"".join((header, asked, octets[start:end], opt))
+
+
+def sections(found: Received) -> Sections:
+    """Its records as dnslib has them: Answer, Authority, Additional without OPT.
+
+    Raises MalformedMessage, rcode FORMERR, for rdata that is none of its type.
+    """
+    buffer = _Reader(found.octets)
+    buffer.offset = found.start
+    try:
+        answer = [_record(buffer) for _ in range(found.answer)]
+        authority = [_record(buffer) for _ in range(found.authority)]
+        return answer, authority, [_record(buffer) for _ in range(found.additional)]
+    except (BufferError, BimapError, DNSError, ValueError, IndexError, struct.error) as error:
+        raise MalformedMessage(f"no record: {error}", FORMERR) from error
+
+
+def _is_same(asked: bytes, other: bytes) -> bool:
+    """Whether two questions differ in the case of their names' letters only (RFC 4343)."""
+    return asked[-4:] == other[-4:] and asked[:-4].lower() == other[:-4].lower()
+
+
+def _extended(rcode: int, opt: bytes) -> tuple[int, bytes]:
+    """The lower 4 bits, and the OPT record with the others (RFC 6891 section 6.1.3)."""
+    if not opt:
+        return 2, opt
+    return rcode & _RCODE, opt[:5] + bytes([rcode >> 4]) + opt[6:]
+
+
+def _cut(found: Received, room: int) -> tuple[tuple[int, int, int], int, bool]:
+    """The counts of what fits into this many octets, where it ends, and TC.
+
+    Additional records go all or not at all: without TC a client takes an RRset there for complete.
+    """
+    needed = found.answer + found.authority
+    kept, end = 0, found.start
+    for record in _first(found, needed):
+        if record > room:
+            answer = min(kept, found.answer)
+            return (answer, kept - answer, 0), end, True
+        kept, end = kept + 1, record
+    return (found.answer, found.authority, 0), end, False
+
+
+def _first(found: Received, count: int) -> Iterator[int]:
+    """Where each of the first records ends."""
+    for _, record in zip(range(count), records(found.octets), strict=False):
+        yield record.end
+
+
+class _Reader(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
+    """dnslib's buffer, which takes labels of any octets, and no chain of pointers for ever."""
+
+    def decode_name(self, last: int = -1) -> DNSLabel:
+        labels = []
+        octets, at = self.data, self.offset
+        self.offset: int = skip_name(octets, at)  # checks it
+        while length := octets[at]:
+            if length >= _POINTER:
+                at = (length & ~_POINTER) << 8 | octets[at + 1]
+            else:
+                labels.append(bytes(octets[at + 1 : at + 1 + length]))
+                at += length + 1
+        return DNSLabel(labels)
+
+
+def _record(buffer: _Reader) -> RR:
+    owner = buffer.decode_name()
+    rtype, rclass, ttl, length = _FIXED.unpack(buffer.get(_FIXED.size))
+    end = buffer.offset + length
+    known = RDMAP.get(QTYPE.get(rtype), RD) if length else RD  # dnslib knows no empty rdata
+    rdata = known.parse(buffer, length)
+    if buffer.offset != end:
+        raise DNSError(f"rdata of {length} octets for a type that has others")
+    return RR(owner, rtype, rclass, ttl, rdata)
