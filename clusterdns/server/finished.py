@@ -3,6 +3,7 @@
 import math
 
 from clusterdns.plugins.base import Reply
+from clusterdns.server.counting import Kind
 from clusterdns.wire.edns import OPT
 from clusterdns.wire.patch import SOA, records, soa_serials, with_name, with_serials
 from clusterdns.wire.question import HEADER, Question
@@ -36,21 +37,37 @@ class Finished:
         "body",
         "hits",
         "keys",
+        "kind",
         "name",
         "plain",
+        "request_size",
+        "response_size",
         "until",
     )
 
-    def __init__(self, octets: bytes, reply: Reply, question: Question) -> None:
-        """octets: the message, id and all. reply, question: what it was made of."""
+    def __init__(
+        self,
+        octets: bytes,
+        reply: Reply,
+        question: Question,
+        kind: Kind | None = None,
+        sizes: tuple[int, int] = (0, 0),
+    ) -> None:
+        """octets: the message, id and all. reply, question: what it was made of.
+
+        kind: what its hits are counted as; None: they are not told to metrics.
+        sizes: octets of the query, and of the reply before it was compressed or cut.
+        """
         self.body = octets[2:]
-        self.hits = 0
+        self.hits = 0  # since `fold`
+        self.kind = kind
+        self.request_size, self.response_size = sizes
         self.keys = reply.keys
         self.until = reply.until
         self.name = question.name  # as spelled in it, wire form
         self._serial = reply.serial
         self._serial_at = [at - 2 for at in soa_serials(octets)] if reply.serial else []
-        self._serial_in = reply.serial() if reply.serial else 0
+        self._serial_in = -1  # none yet: the first ask puts the serial of that moment
         self._orders = [self.body] if reply.reorder and not self._serial_at else None
         self._asks = 1
         self._spelling_free: bool | None = None  # None: nobody asked yet
@@ -97,6 +114,13 @@ class Finished:
         else:
             self._orders[self._asks // RENEW % ORDERS] = octets[2:]
         return True
+
+    def fold(self) -> int:
+        """Counts its hits as of its kind; gives how many there were since the last time."""
+        hits, self.hits = self.hits, 0
+        if hits and self.kind is not None:
+            self.kind.hit(hits, self.request_size, self.response_size)
+        return hits
 
     def _next_order(self) -> bytes | None:
         assert self._orders is not None

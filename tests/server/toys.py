@@ -25,13 +25,15 @@ class Toy(Plugin):
     """A zone whose names say what their answer is.
 
     aN: N addresses; tN: N texts of 100 octets; c: an alias, spelled as asked; n: NODATA; others do
-    not exist. `value` stands in every record, `serial` in every SOA: changed as by an event.
+    not exist. `value`, or what `values` has for a label, stands in its records, `serial` in every
+    SOA: changed as by an event.
     """
 
     name = "toy"
 
     def __init__(self) -> None:
         self.value = 1
+        self.values: dict[bytes, int] = {}  # by label, lower-case
         self.serial = 1
         self.asked = 0
 
@@ -59,20 +61,63 @@ class Toy(Plugin):
         kind, digits = label[:1], label[1:]
         if kind not in (b"a", b"t", b"c", b"n") or not (digits.isdigit() or not digits):
             return None
-        count = int(digits or b"1")
+        count, value = int(digits or b"1"), self.values.get(label, self.value) & 0xFF
         if kind == b"a" and qtype == QTYPE.A:
-            addresses = [A((10, self.value & 255, i >> 8, i & 255)) for i in range(count)]
+            addresses = [A((10, value, i >> 8, i & 255)) for i in range(count)]
             return [RR(owner, QTYPE.A, ttl=30, rdata=address) for address in addresses]
         if kind == b"a" and qtype == QTYPE.AAAA:
-            address = AAAA((0xFD, *[0] * 14, self.value & 255))
+            address = AAAA((0xFD, *[0] * 14, value))
             return [RR(owner, QTYPE.AAAA, ttl=30, rdata=address)]
         if kind == b"t" and qtype == QTYPE.TXT:
-            texts = [TXT(f"{self.value:10} {i:89}") for i in range(count)]
+            texts = [TXT(f"{value:10} {i:89}") for i in range(count)]
             return [RR(owner, QTYPE.TXT, ttl=30, rdata=text) for text in texts]
         if kind == b"c":
-            target = below(DNSLabel(owner.label[1:]), f"target-{self.value}".encode())
+            target = below(DNSLabel(owner.label[1:]), f"target-{value}".encode())
             return [RR(owner, QTYPE.CNAME, ttl=30, rdata=CNAME(target))]
         return []
+
+
+class Gate(Plugin):
+    """Names whose first label is in `waits` wait until `open` is set; in their own way."""
+
+    name = "gate"
+
+    def __init__(self, *waits: bytes) -> None:
+        self.waits = waits
+        self.open = asyncio.Event()
+        self.waiting = 0
+
+    async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        if query.question.labels[:1] and query.question.labels[0] in self.waits:
+            self.waiting += 1
+            try:
+                await self.open.wait()
+            finally:
+                self.waiting -= 1
+        return await next(query)
+
+
+class Raises(Plugin):
+    """Raises for every name whose first label it is told, else passes on."""
+
+    name = "raises"
+
+    def __init__(self, **errors: Exception) -> None:
+        self.errors = {label.encode(): error for label, error in errors.items()}
+
+    async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        if query.question.labels and (error := self.errors.get(query.question.labels[0])):
+            raise error
+        return await next(query)
+
+
+class Drops(Plugin):
+    """No reply to the name `drop`."""
+
+    name = "drops"
+
+    async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        return None if query.question.labels[:1] == (b"drop",) else await next(query)
 
 
 def below(zone: DNSLabel, *labels: bytes) -> DNSLabel:
