@@ -47,12 +47,16 @@ class Histogram:
 
     def observe(self, figure: float, *values: str, times: int = 1) -> None:
         """Counts a figure. values: of the labels, in their order."""
+        self.put(bisect_left(self.bounds, figure), figure * times, times, *values)
+
+    def put(self, bucket: int, total: float, times: int, *values: str) -> None:
+        """Counts figures that somebody else has put into a bucket, and their total."""
         buckets = self.buckets.get(values)
         if buckets is None:
             buckets = self.buckets[values] = [0] * (len(self.bounds) + 1)
             self.sums[values] = 0.0
-        buckets[bisect_left(self.bounds, figure)] += times
-        self.sums[values] += figure * times
+        buckets[bucket] += times
+        self.sums[values] += total
 
     def count(self, *values: str) -> int:
         """How many figures were seen with these label values."""
@@ -97,6 +101,10 @@ COUNTERS: list[Counter] = []
 HISTOGRAMS: list[Histogram] = []
 GAUGES: list[Gauge] = []
 
+# Bounds of buckets, CoreDNS's.
+SIZES = (0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000)  # octets
+DURATIONS = tuple(0.00025 * 2**power for power in range(16))  # 0.25 ms to 8.2 s
+
 panics = Counter("coredns_panics_total", "Queries that ended in an unexpected exception.")
 skipped_objects = Counter(
     "clusterdns_skipped_objects_total",
@@ -137,4 +145,56 @@ api_lag = Gauge(
     "clusterdns_api_lag_seconds",
     "Since the last event, bookmark or page of the Kubernetes API.",
     ("kind",),
+)
+dns_requests = Counter(
+    "coredns_dns_requests_total",
+    "Queries, by what was asked and how.",
+    ("server", "zone", "view", "proto", "family", "type"),
+)
+dns_do_requests = Counter(
+    "coredns_dns_do_requests_total",
+    "Queries that ask for DNSSEC records.",
+    ("server", "zone", "view"),
+)
+dns_responses = Counter(
+    "coredns_dns_responses_total",
+    "Replies, by their rcode.",
+    ("server", "zone", "view", "rcode", "plugin"),
+)
+dns_duration = Histogram(
+    "coredns_dns_request_duration_seconds",
+    "From a query being read to its reply being ready.",
+    DURATIONS,
+    ("server", "zone", "view"),
+)
+dns_request_size = Histogram(
+    "coredns_dns_request_size_bytes",
+    "Octets of a query.",
+    SIZES,
+    ("server", "zone", "view", "proto"),
+)
+dns_response_size = Histogram(
+    "coredns_dns_response_size_bytes",
+    "Octets of a reply before it was compressed or cut.",
+    SIZES,
+    ("server", "zone", "view", "proto"),
+)
+plugin_enabled = Gauge(
+    "coredns_plugin_enabled",
+    "1 for each directive that queries of a zone pass.",
+    ("server", "zone", "view", "name"),
+)
+rejected_messages = Counter(
+    "clusterdns_rejected_messages_total",
+    "Messages that were no queries to answer; rcode is empty for those without a reply.",
+    ("proto", "rcode"),
+)
+health_duration = Histogram(
+    "coredns_health_request_duration_seconds",
+    "How long the health page took to answer the server itself.",
+    tuple(0.00025 * 10**power for power in range(5)),  # 0.25 ms to 2.5 s
+)
+health_failures = Counter(
+    "coredns_health_request_failures_total",
+    "How often the health page did not answer the server itself.",
 )

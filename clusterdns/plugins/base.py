@@ -253,6 +253,17 @@ class ReadyPage:
     place: Place | None = None
 
 
+@dataclass
+class MetricsPage:
+    """Where `prometheus` is asked for."""
+
+    host: str
+    port: int
+    runtime: bool = False  # more of the interpreter's own figures (`runtime_metrics`)
+    tls: Token | None = None  # path of the file that tells how to serve HTTPS
+    place: Place | None = None
+
+
 Cluster = Callable[[Selection, ApiOptions], Index]
 
 
@@ -272,7 +283,7 @@ class Upstream(Protocol):
 class Setup:
     """What a directive may ask for, and where it leaves what others must do for it.
 
-    One for each server block; `health`, `ready` and `cluster` are shared by all blocks.
+    One for each server block; `health`, `ready`, `metrics` and `cluster` are shared by all blocks.
     """
 
     zones: tuple[str, ...]  # the block's zones: absolute, lower-case, CIDRs expanded
@@ -281,6 +292,7 @@ class Setup:
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
+    metrics: list[MetricsPage] = field(default_factory=list)
     upstreams: list[Upstream] = field(default_factory=list)  # of this block; filled as it is parsed
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`

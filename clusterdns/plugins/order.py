@@ -47,6 +47,13 @@ NEVER = {  # what will not be here, and what to do about it
     "tsig": _OTHER_SERVER,
 }
 
+# Those that only configure, in CoreDNS: metrics do not list them among what queries pass.
+NOT_PASSED = {
+    *("bind", "debug", "grpc_server", "health", "https", "https3", "multisocket", "on", "pprof"),
+    *("proxyproto", "quic", "ready", "reload", "root", "sign", "timeouts", "tls"),
+}
+COUNTS = "prometheus"  # the one that has a server block's queries told to metrics
+
 
 @cache
 def known() -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from clusterdns.plugins.base import Reply
+from clusterdns.server.counting import Kind, Tally
 from clusterdns.server.finished import Finished
 from clusterdns.server.table import Table
 from clusterdns.wire.edns import Edns, Option
@@ -39,14 +40,17 @@ class Look(NamedTuple):
 
 
 class Answers:
-    """The finished answers of a listener over one transport.
+    """The finished answers of one socket.
 
     epoch: grows with every `forget`: what was looked up before may not be kept after.
+    tally: counts what comes in by the socket.
     """
 
-    def __init__(self, hot: int = HOT, cold: int = COLD) -> None:
+    def __init__(self, hot: int = HOT, cold: int = COLD, tally: Tally | None = None) -> None:
         self._hot, self._cold = Table(hot), Table(cold)
+        self._second_looks = 0
         self.epoch = 0
+        self.tally = tally or Tally()
 
     def __len__(self) -> int:
         return len(self._hot) + len(self._cold)
@@ -54,7 +58,7 @@ class Answers:
     @property
     def hits(self) -> int:
         """How many queries were answered from here."""
-        return self._hot.hits + self._cold.hits
+        return self._hot.hits + self._cold.hits + self._second_looks
 
     def reply(self, octets: bytes, now: float) -> bytes | None:
         """The reply to these octets at this monotonic second; None: not known here."""
@@ -76,21 +80,41 @@ class Answers:
         if finished is None or (body := finished.at(now)) is None:
             return None
         reply = finished.spelled(message.id.to_bytes(2, "big"), body, message.question.name)
-        finished.hits += reply is not None
+        self._second_looks += reply is not None
         return reply
 
+    def count_second_look(self, look: Look, size: int, seconds: float) -> None:
+        """Counts a query that `second_look` just answered. size: its octets."""
+        finished = self._find(look)
+        if finished is not None and finished.kind is not None:
+            self.tally.ask_again(finished.kind, size, finished.response_size, seconds)
+
+    def tell(self) -> None:
+        """Adds to the metrics what was counted since the last time."""
+        self._hot.fold()
+        self._cold.fold()
+        self.tally.tell()
+
     def keep(
-        self, key: Hashable, octets: bytes, reply: Reply, question: Question, now: float
+        self,
+        key: Hashable,
+        octets: bytes,
+        reply: Reply,
+        question: Question,
+        now: float,
+        kind: Kind | None = None,
+        sizes: tuple[int, int] = (0, 0),
     ) -> None:
         """Keeps a reply until one of its keys is touched or its end by the clock.
 
         key: raw query octets after the id, or a Look. octets: the whole message to send.
+        kind, sizes: how its hits are counted, see Finished.
         """
         finished = self._find(key)
         if finished is None or not finished.takes(octets, reply, question, now):
             table = self._hot if reply.answer else self._cold
             other = self._cold if reply.answer else self._hot
-            table.put(key, Finished(octets, reply, question))
+            table.put(key, Finished(octets, reply, question, kind, sizes))
             other.drop(key)
 
     def forget(self, keys: Iterable[Key]) -> None:

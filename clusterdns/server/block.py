@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees
+from clusterdns.plugins.order import COUNTS, NOT_PASSED
 from clusterdns.wire.message import IN, REFUSED
 from clusterdns.wire.question import Question
 
@@ -21,6 +22,11 @@ class Block:
     recursive: replies have RA set, since some plugin asks upstreams (`forward`).
     any_class: classes other than IN are given to the plugins too.
     options: codes of the EDNS options that some plugin looks at.
+    counted: what it is asked is told to metrics (`prometheus`).
+    view: the name that metrics know the block by beside its zones; "" without a `view`.
+    chain: of a block that is counted, the directives that queries pass in CoreDNS.
+    empty: no directive answers anything here.
+    writer: who metrics say wrote the replies: the directive behind `prometheus`, as in CoreDNS.
     """
 
     def __init__(self, zones: Iterable[str], plugins: Sequence[Plugin]) -> None:
@@ -36,12 +42,19 @@ class Block:
         self.recursive = any(plugin.recursive for plugin in plugins)
         self.any_class = any(plugin.any_class for plugin in plugins)
         self.options = frozenset[int]().union(*[plugin.options for plugin in chain])
-        self.resolve: Resolve = _nested(chain)
+        self.counted = any(plugin.counted for plugin in plugins)
+        self.view = ""
+        names = [plugin.name for plugin in plugins] if self.counted else []
+        self.chain = tuple(name for name in names if name not in NOT_PASSED)
+        behind = [*self.chain, ""][self.chain.index(COUNTS) + 1 :] if self.counted else [""]
+        self.writer = behind[0]
+        self.empty = not chain and not self.counted
+        self.resolve: Resolve = _nothing if self.empty else _nested(chain)
 
 
 def _nested(chain: Sequence[Plugin]) -> Resolve:
     """The plugins as one function, nested once and not for each query."""
-    resolve: Resolve = _end if chain else _nothing
+    resolve: Resolve = _end
     for plugin in reversed(chain):
         resolve = partial(plugin.resolve, next=resolve)
     return resolve

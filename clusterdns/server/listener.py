@@ -1,11 +1,13 @@
 """One address and port: its sockets, its server blocks and its finished answers."""
 
 import asyncio
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable, Iterator
 
 from clusterdns.errors import Place
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Router
+from clusterdns.server.counting import Tally
 from clusterdns.server.respond import Responder
 from clusterdns.server.sockets import Bound, bind
 from clusterdns.server.tcp import Tcp, TcpLimits
@@ -36,7 +38,7 @@ class Listener:
         self._limits = limits or TcpLimits()
         self._place = place
         self._bound: list[Bound] = []
-        self._answers = {"udp": Answers(), "tcp": Answers()}
+        self._answers: list[Answers] = []  # of each socket
         self._under_way = UnderWay()
         self._responders: list[Responder] = []
         self._udp: list[Udp] = []
@@ -51,7 +53,16 @@ class Listener:
     @property
     def hits(self) -> int:
         """How many queries were answered without asking a plugin."""
-        return sum(answers.hits for answers in self._answers.values())
+        return sum(answers.hits for answers in self._answers)
+
+    @property
+    def server(self) -> str:
+        """What metrics call it, CoreDNS's way: dns://:53 on the wildcard, dns://[fd00::a]:53."""
+        return (
+            f"dns://[{self.address}]:{self.port}"
+            if ":" in self.address
+            else (f"dns://{self.address}:{self.port}")
+        )
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -82,11 +93,17 @@ class Listener:
             await self._under_way.finish(STOP_S)
             await asyncio.gather(*[tcp.close() for tcp in self._tcp])
             self.close()
+            for tell in self.tells():
+                tell()
+
+    def tells(self) -> Iterator[Callable[[], None]]:
+        """Each adds to the metrics what came in by one of the sockets since the last time."""
+        return (answers.tell for answers in self._answers)
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops exactly the finished answers that rest on one of these keys."""
         keys = set(keys)
-        for answers in self._answers.values():
+        for answers in self._answers:
             answers.forget(keys)
 
     def route(self, router: Router) -> None:
@@ -94,15 +111,18 @@ class Listener:
         self._router = router
         for responder in self._responders:
             responder.router = router
-        for answers in self._answers.values():
+        for answers in self._answers:
             answers.clear()
 
     def _add(self, bound: Bound) -> None:
         local = (bound.address, bound.port)
-        udp, tcp = (
-            Responder(self._router, self._answers[transport], transport, local)
-            for transport in ("udp", "tcp")
+        family = "2" if bound.udp.family == socket.AF_INET6 else "1"
+        of_udp, of_tcp = (
+            Answers(tally=Tally(self.server, proto, family)) for proto in ("udp", "tcp")
         )
+        self._answers += (of_udp, of_tcp)
+        udp = Responder(self._router, of_udp, "udp", local)
+        tcp = Responder(self._router, of_tcp, "tcp", local)
         self._responders += (udp, tcp)
-        self._udp.append(Udp(bound.udp, self._answers["udp"], udp, self._under_way))
-        self._tcp.append(Tcp(bound.tcp, self._answers["tcp"], tcp, self._under_way, self._limits))
+        self._udp.append(Udp(bound.udp, of_udp, udp, self._under_way))
+        self._tcp.append(Tcp(bound.tcp, of_tcp, tcp, self._under_way, self._limits))

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import time
+from itertools import chain
+from typing import NamedTuple
 
 from clusterdns import metrics
 from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.plugins.base import Query, Reply
 from clusterdns.server.answers import Answers, Look, key_of
 from clusterdns.server.block import Route, Router, serves_class
+from clusterdns.server.counting import DROPPED, Kind, Outcome
 from clusterdns.server.steps import Steps, start
 from clusterdns.wire.edns import Edns, limit_for, reply_edns
 from clusterdns.wire.message import (
@@ -31,6 +34,8 @@ from clusterdns.wire.message import (
 )
 from clusterdns.wire.patch import SOA
 from clusterdns.wire.received import passed_on
+from clusterdns.wire.sizes import plain_size
+from clusterdns.wire.texts import rcode_text
 
 QUERY_TIME_S = 5.0  # what stub resolvers wait by default (resolv.conf, `timeout`)
 # A traceback for each of thousands of queries a second would fill disks and tell nothing more.
@@ -64,30 +69,32 @@ class Responder:
         return start(self._respond(octets, peer, now))
 
     async def _respond(self, octets: bytes, peer: tuple[str, int], now: float) -> bytes | None:
+        began = time.monotonic()
         try:
             screened = screen(octets)
             if screened is not None:
-                return screened or None
+                return self._rejected(screened or None)
             message = parse(octets)
-            return await self._answer(octets, message, peer, now)
+            asked = _Asked(octets, message, self.router.find(message.question), began)
+            return await self._answer(asked, peer, now)
         except MalformedMessage as error:
-            return None if error.rcode is None else malformed_reply(octets, error.rcode)
+            rcode = error.rcode
+            return self._rejected(None if rcode is None else malformed_reply(octets, rcode))
         except Exception:  # an edge: one query may not end the server
             self._failed(peer)
             return header_reply(octets, SERVFAIL)
 
-    async def _answer(
-        self, octets: bytes, message: Message, peer: tuple[str, int], now: float
-    ) -> bytes | None:
-        route = self.router.find(message.question)
+    async def _answer(self, asked: "_Asked", peer: tuple[str, int], now: float) -> bytes | None:
+        octets, message, route, began = asked
         if (rcode := self._refused(message, route)) is not None:
-            return _error(message, rcode, route)
+            return self._error(asked, rcode, DROPPED)
         assert route is not None
         limit = limit_for(message.edns, self._transport)
         key = key_of(octets, message, limit, route.block.options) if route.block.keeps else None
         if isinstance(key, Look):
             known = self._answers.second_look(message, key, now)
             if known is not None:
+                self._answers.count_second_look(key, len(octets), time.monotonic() - began)
                 return known
         query = Query(
             octets=octets,
@@ -107,26 +114,56 @@ class Responder:
         try:
             reply = await route.block.resolve(query)
             if reply is None:
+                self._count(asked, route.zone, None, "", 0)
                 return None
             finished = _finish(message, reply, route, limit)
         except ResolveError as error:
-            return _error(message, error.rcode, route)
+            return self._error(asked, error.rcode, route.zone)
         except asyncio.CancelledError:  # too late, or the server stops: the client may ask another
-            return _error(message, SERVFAIL, route)
+            return self._error(asked, SERVFAIL, route.zone)
         except Exception:  # an edge: one query may not end the server
             self._failed(peer)
-            return _error(message, SERVFAIL, route)
+            return self._error(asked, SERVFAIL, route.zone)
+        size = _size(message, reply, finished) if route.block.counted else 0
+        kind = self._count(asked, route.zone, reply.rcode, route.block.writer, size)
         # What an event touched meanwhile may be in a reply that waited: then it is not kept.
         if key is not None and reply.until > now and epoch == self._answers.epoch:
-            self._answers.keep(key, finished, reply, message.question, now)
+            sizes = len(octets), size
+            self._answers.keep(key, finished, reply, message.question, now, kind, sizes)
         return finished
+
+    def _rejected(self, reply: bytes | None) -> bytes | None:
+        """Counts a message that was no query to answer; gives the reply."""
+        rcode = "" if reply is None else rcode_text(reply[3] & 0xF)
+        metrics.rejected_messages.add(self._transport, rcode)
+        return reply
+
+    def _error(self, asked: "_Asked", rcode: int, zone: str) -> bytes:
+        """Counts a query whose reply no plugin wrote; gives the reply."""
+        reply = _error(asked.message, rcode, asked.route)
+        self._count(asked, zone, rcode, "", len(reply))
+        return reply
+
+    def _count(
+        self, asked: "_Asked", zone: str, rcode: int | None, plugin: str, size: int
+    ) -> Kind | None:
+        """Counts a query; None: its server block is not counted. size: octets of the reply."""
+        octets, message, route, began = asked
+        block = None if route is None or zone is DROPPED else route.block
+        if block is not None and not block.counted:
+            return None
+        do = message.edns is not None and message.edns.do
+        view = "" if block is None else block.view
+        outcome = Outcome(zone, view, message.question.qtype, do, rcode, plugin)
+        seconds = time.monotonic() - began
+        return self._answers.tally.ask(outcome, len(octets), size, seconds)
 
     @staticmethod
     def _refused(message: Message, route: Route | None) -> int | None:
         """The rcode for a query that no plugin is asked; None: go on."""
         if message.opcode == NOTIFY:
             return REFUSED  # until a directive has a use for it
-        if route is None or not serves_class(route.block, message.question):
+        if route is None or route.block.empty or not serves_class(route.block, message.question):
             return REFUSED
         if message.edns is not None and message.edns.version:
             return BADVERS
@@ -144,6 +181,15 @@ class Responder:
         self._next_traceback, self._untold = now + _TRACEBACK_EVERY_S, 0
 
 
+class _Asked(NamedTuple):
+    """A query on the full path; route: None if no server block has its name."""
+
+    octets: bytes
+    message: Message
+    route: Route | None
+    began: float  # monotonic seconds
+
+
 def _error(message: Message, rcode: int, route: Route | None) -> bytes:
     """A reply without records, for what never became a Reply."""
     recursive = route is not None and route.block.recursive
@@ -154,6 +200,13 @@ def _error(message: Message, rcode: int, route: Route | None) -> bytes:
         rcode=rcode,
         edns=reply_edns(message.edns),
     )
+
+
+def _size(message: Message, reply: Reply, octets: bytes) -> int:
+    """Octets before compression and truncation; of what an upstream packed, as they are."""
+    if reply.received is not None:
+        return len(octets)
+    return plain_size(message.question, chain(reply.answer, reply.authority, reply.additional))
 
 
 def _finish(message: Message, reply: Reply, route: Route, limit: int) -> bytes:

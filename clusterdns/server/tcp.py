@@ -133,6 +133,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""  # read and not answered
         self._under_way = 0
         self._queries = 0
+        self._others, self._others_s = 0, 0.0  # queries of this turn that were no hits, their time
         self._finishing = False  # no more queries are taken; closes after the last reply
         self._turn: asyncio.Handle | None = None  # the next TURN frames of the buffer
         self._reading = True
@@ -220,6 +221,7 @@ class Connection(asyncio.Protocol):
             reply = known(query, now) or self._ask(query, now)
             if reply is not None:
                 replies += (len(reply).to_bytes(2, "big"), reply)
+        self._count(self._queries - before, now)
         self._buffer = buffer[at:]
         if at:
             self.last = self._loop.time()
@@ -229,12 +231,21 @@ class Connection(asyncio.Protocol):
         self._set_reading(self._turn is None and not self._is_held and not self._finishing)
         self._close_if_finished()
 
+    def _count(self, queries: int, began: float) -> None:
+        """Has the hits of a turn counted with its time, less what the others of it took."""
+        if hits := queries - self._others:
+            self._tcp.answers.tally.batch(hits, time.monotonic() - began - self._others_s)
+        self._others, self._others_s = 0, 0.0
+
     def _ask(self, query: bytes, now: float) -> bytes | None:
         """Takes the full path; None: there is no reply, or it comes later."""
+        began = time.monotonic()
+        self._others += 1
         if self._tcp.under_way.full:
             metrics.overload_drops.add("tcp")
             return None
         reply = self._tcp.responder.respond(query, self._peer, now)
+        self._others_s += time.monotonic() - began
         if not isinstance(reply, Steps):
             return reply
         self._under_way += 1

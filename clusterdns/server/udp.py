@@ -35,6 +35,7 @@ class Udp:
         self._responder = responder
         self._under_way = under_way
         self.last_query = 0.0
+        self._others, self._others_s = 0, 0.0  # queries of this wake-up that were no hits, and time
         self._drain = self._drain_with_source if needs_source(sock) else self._drain_plain
 
     async def serve(self, stopping: asyncio.Event) -> None:
@@ -52,13 +53,15 @@ class Udp:
         """Answers what has arrived; the kernel chooses the address that replies come from."""
         self.last_query = now = time.monotonic()
         receive, send, known = self._sock.recvfrom, self._sock.sendto, self._answers.reply
-        for _ in range(DRAIN_LIMIT):
+        for received in range(DRAIN_LIMIT):
             try:
                 query, peer = receive(MAX_QUERY)
             except BlockingIOError:
+                self._count(received, now)
                 return
             except OSError as error:
                 _not_received(error)
+                self._others += 1
                 continue
             if (reply := known(query, now)) is None:
                 self._ask(query, peer[:2], partial(self._send, peer), now)
@@ -67,28 +70,40 @@ class Udp:
                 send(reply, peer)
             except OSError as error:
                 _not_sent(error)
+        self._count(DRAIN_LIMIT, now)
 
     def _drain_with_source(self) -> None:
         """Answers what has arrived, each from the address that it was sent to: 1.3 microseconds
         more than to leave that to the kernel."""
         self.last_query = now = time.monotonic()
         receive, known = self._sock.recvmsg, self._answers.reply
-        for _ in range(DRAIN_LIMIT):
+        for received in range(DRAIN_LIMIT):
             try:
                 query, info, _, peer = receive(MAX_QUERY, SPACE)
             except BlockingIOError:
+                self._count(received, now)
                 return
             except OSError as error:
                 _not_received(error)
+                self._others += 1
                 continue
             source = reply_source(info)
             if (reply := known(query, now)) is None:
                 self._ask(query, peer[:2], partial(self._send_from, source, peer), now)
             else:
                 self._send_from(source, peer, reply)
+        self._count(DRAIN_LIMIT, now)
+
+    def _count(self, received: int, began: float) -> None:
+        """Has the hits of a wake-up counted with its time, less what the others of it took."""
+        if hits := received - self._others:
+            self._answers.tally.batch(hits, time.monotonic() - began - self._others_s)
+        self._others, self._others_s = 0, 0.0
 
     def _ask(self, query: bytes, peer: tuple[str, int], send: Send, now: float) -> None:
         """Takes the full path."""
+        began = time.monotonic()
+        self._others += 1
         if self._under_way.full:
             metrics.overload_drops.add("udp")
             return
@@ -98,6 +113,7 @@ class Udp:
             self._under_way.add(reply, send)
         else:
             send(reply)
+        self._others_s += time.monotonic() - began
 
     def _send(self, peer: tuple[str, int], reply: bytes | None) -> None:
         if reply is None:
