@@ -86,9 +86,11 @@ class Gate(Plugin):
         self.waits = waits
         self.open = asyncio.Event()
         self.waiting = 0
+        self.came: asyncio.Queue[bytes] = asyncio.Queue()  # the labels of those that wait
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         if query.question.labels[:1] and query.question.labels[0] in self.waits:
+            self.came.put_nowait(query.question.labels[0])
             self.waiting += 1
             try:
                 await self.open.wait()
