@@ -106,7 +106,6 @@ def _cluster_ips() -> Iterator[Json]:
         "shop", "mixed", "10.96.1.5", [HTTP, port(81, protocol="UDP"), port(82, "HTTP-Alt")]
     )
     yield service("shop", "same-name", "10.96.1.6", [port(53, "dns"), port(53, "dns", "UDP")])
-    yield service("shop", "no-protocol", "10.96.1.7", [port(80, "http", None)])
     yield service("shop", "many", "10.96.1.8", [port(7000 + n, f"p{n}") for n in range(11)])
     yield service("shop", "crowd", "10.96.1.9", [port(7000 + n, f"p{n}") for n in range(105)])
     yield service("shop", "single", "10.96.1.10", [HTTP], clusterIPs=None)
@@ -383,18 +382,10 @@ def _odd_names() -> Iterator[Json]:
 
 
 def _spellings() -> Iterator[Json]:
-    """7.5, 12: addresses that are not spelled canonically; a leftover cluster IP."""
+    """1.8.3, 1.11: addresses that are not spelled canonically."""
     yield service("names", "upper-six", "FD00:96::AB", [HTTP])
     yield service("names", "long-six", "fd00:96:0:0:0:0:0:ac", [HTTP])
     yield service("names", "upper-members", ports=[HTTP])
     yield endpoint_slice(
         "names", "upper-members", [endpoint("FD00:244::AB"), endpoint("fd00:244:0:0::ad")], [HTTP]
-    )
-    yield service(
-        "names",
-        "leftover",
-        "10.96.11.1",
-        [HTTP],
-        type="ExternalName",
-        externalName="www.example.com",
     )

@@ -1,9 +1,8 @@
 """Starts both servers under one Corefile, asks both the same, and says where they differ."""
 
-import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from tests.oracle.answers import UNREADABLE, Answer, chained, decode
 from tests.oracle.asking import Question, ask
 from tests.oracle.rules import Rules
 from tests.oracle.servers import clusterdns_command, coredns_command, free_port, running
-from tests.oracle.variants import Variant
 
 SHOWN = 25  # differences told in full
 
@@ -38,27 +36,28 @@ class Report:
 
 @asynccontextmanager
 async def both(
-    variant: Variant, objects: list[Json], folder: Path
+    corefile: Callable[[str, int], str], objects: list[Json], folder: Path, *, files: bool = False
 ) -> AsyncIterator[tuple[int, int]]:
-    """CoreDNS on a simulated API server and clusterdns on manifests; gives their DNS ports."""
-    manifests = folder / "objects.json"
-    manifests.write_bytes(
-        msgspec.json.encode({"kind": "List", "apiVersion": "v1", "items": objects})
-    )
-    async with ApiServer(objects) as api, contextlib.AsyncExitStack() as stack:
-        ports = []
-        for name in ("coredns", "clusterdns"):
-            port, ready = free_port(), free_port()
-            corefile = folder / f"Corefile.{name}"
-            corefile.write_text(variant.corefile(api.url, ready))
-            command = (
-                coredns_command(corefile, port)
-                if name == "coredns"
-                else clusterdns_command(corefile, port, manifests)
-            )
+    """CoreDNS and clusterdns on a simulated API server; gives their DNS ports.
+
+    corefile: the text for an API server's URL and a port for readiness.
+    files: give clusterdns the objects as a manifest instead.
+    """
+    manifest = folder / "objects.json" if files else None
+    if manifest:
+        items = {"kind": "List", "apiVersion": "v1", "items": objects}
+        manifest.write_bytes(msgspec.json.encode(items))
+    async with ApiServer(objects) as api, AsyncExitStack() as stack:
+        ports = free_port(), free_port()
+        for name, port in zip(("coredns", "clusterdns"), ports, strict=True):
+            ready, path = free_port(), folder / f"Corefile.{name}"
+            path.write_text(corefile(api.url, ready))
+            if name == "coredns":
+                command = coredns_command(path, port)
+            else:
+                command = clusterdns_command(path, port, manifest)
             await stack.enter_async_context(running(command, ready, folder / f"{name}.log"))
-            ports.append(port)
-        yield ports[0], ports[1]
+        yield ports
 
 
 async def answers(

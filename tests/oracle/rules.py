@@ -5,7 +5,7 @@ and makes it of other answers of CoreDNS. Numbers are those of docs/differences.
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import dns.rdatatype
@@ -18,7 +18,11 @@ from tests.oracle.variants import Variant
 
 A, NS, CNAME, SOA, PTR, AAAA, SRV, ANY = 1, 2, 5, 6, 12, 28, 33, 255
 OUR_SIZE = 1232  # D5: what our OPT says
+TRANSFERS = (251, 252)  # IXFR, AXFR
+LINKS = 11  # D34: of a chain, the first and as many behind it as CoreDNS ever follows
 FROM_QUERY = frozenset({"RD", "CD"})
+
+TREES = ("svc", "pod")  # D1: with nothing below them in a reverse zone they do not exist there
 
 Key = tuple[str, int]  # name as asked, type
 Expected = tuple[Answer, frozenset[str]]  # and the rules that changed something
@@ -53,6 +57,10 @@ class Rules:
         plain, rules = self._plain((question.name, question.qtype))
         if raw is None:
             return plain, rules
+        if not rules and "TC" not in raw.bits:
+            plain = raw
+        elif question.tcp:  # `whoami` tells the transport
+            plain = _renamed(plain, "_udp.", "_tcp.")
         bits = (plain.bits - FROM_QUERY - {"TC"}) | (raw.bits & FROM_QUERY)
         answer, more = self._with_opt(replace(plain, bits=bits), raw, question)
         return answer, rules | more
@@ -83,7 +91,7 @@ class Rules:
     def _changed(self, key: Key) -> Expected:
         name, qtype = key
         zone = self.zone(name)
-        if zone is None:
+        if zone is None or qtype in TRANSFERS:
             return self._raw(key), frozenset()
         lower = name.lower()
         special = (lower == zone.lower() and qtype == NS) or lower == f"ns.dns.{zone.lower()}"
@@ -91,7 +99,7 @@ class Rules:
             return self._lower_case(key, zone)
         if (lower.startswith(self._unusable) and qtype != SOA) or self._is_unusable(lower):
             return self._missing(key), frozenset({"D19"})
-        if qtype == PTR and lower in self._truth.reverse:
+        if qtype == PTR and _address_part(lower) in self._truth.reverse:
             return self._pointers(key)
         raw = self._raw(key)
         if (target := self._alias(key)) is not None and not _hinfo(raw):
@@ -123,12 +131,12 @@ class Rules:
     def _pointers(self, key: Key) -> Expected:
         """D19 to D22, and D12: one PTR for each visible owner of the address."""
         raw = self._raw(key)
-        owners = self._truth.reverse[key[0].lower()]
+        owners = self._truth.reverse[_address_part(key[0].lower())]
         told = {record.data for record in raw.answer}
         rules = set(owners.rules)
         if self._variant.zones[0].endswith(".arpa"):
             rules.add("D12")
-        if told == owners.targets:
+        if told == owners.targets and (told or _denies(raw)):
             return raw, frozenset()
         if not rules:
             return raw, frozenset({"unknown PTR difference"})
@@ -163,6 +171,8 @@ class Rules:
             if further is None or self.zone(target) is None:
                 records += self._plain((target, qtype))[0].answer
                 break
+            if len(records) == LINKS:
+                break
             records.append(Record(target, "CNAME", further, self._variant.ttl))
             target = further
         found = Answer(
@@ -179,7 +189,7 @@ class Rules:
             return self._nodata(key), frozenset(
                 {"D3" if name.lower() in self._truth.reverse else "D1"}
             )
-        if not exists and qtype == SOA and raw.rcode == "NOERROR" and not raw.answer:
+        if not exists and raw.rcode == "NOERROR" and not raw.answer and not _denies(raw):
             return self._missing(key), frozenset({"D1"})
         if qtype == SRV and raw.answer:
             return self._weighed(key, raw)
@@ -200,10 +210,9 @@ class Rules:
             reply = self._raw((name, qtype))
             if _denies(reply):
                 return replace(reply, question=_asked(key))
-        lower = zone.lower()
-        return _respelled(
-            replace(self._raw((f"nope.{lower}", A)), question=_asked(key)), name, zone
-        )
+        template = f"nope.{zone.lower()}"
+        reply = replace(self._raw((template, A)), question=_asked(key))
+        return _respelled(_renamed(reply, template, name), name, zone)
 
     def _weighed(self, key: Key, raw: Answer) -> Expected:
         """D15: a pair of address and port counts once, in however many slices it is."""
@@ -232,7 +241,7 @@ class Rules:
         known: set[str] = set()
         for question, reply in self._replies.items():
             zone = self.zone(question.name)
-            if zone is None or question.qtype in (SOA, ANY, 251, 252) or question.qclass != 1:
+            if zone is None or question.qtype in (SOA, ANY, *TRANSFERS) or question.qclass != 1:
                 continue
             if reply is not None and reply.rcode == "NOERROR" and not _denies(reply):
                 known.add(question.name.lower())
@@ -240,13 +249,30 @@ class Rules:
             known.discard(pointer)
             if owners.targets and self.zone(pointer):
                 known.add(pointer)
+        for zone in self._zones:
+            known |= {f"dns-version.{zone}", f"dns.{zone}"}  # D2: ns.dns is always there
         known = {name for name in known if not self._is_unusable(name)}
         for name in list(known):
             zone = self.zone(name) or name
-            while len(name) > len(zone):
-                known.add(name)
-                name = name.partition(".")[2]
-        return frozenset(known)
+            if not zone.endswith("arpa."):  # a part of an address is no name, as ever
+                known |= set(_above(name, zone))
+        return frozenset(
+            known
+            - {f"{tree}.{zone}" for tree in TREES for zone in self._zones if zone.endswith("arpa.")}
+        )
+
+
+def _address_part(name: str) -> str:
+    """1.11: the name without the labels, up to three, that may stand before 32 nibbles."""
+    labels = name.split(".")
+    return ".".join(labels[-35:]) if name.endswith(".ip6.arpa.") and len(labels) <= 38 else name
+
+
+def _above(name: str, zone: str) -> Iterator[str]:
+    """The name and those above it, up to the zone."""
+    while len(name) > len(zone):
+        yield name
+        name = name.partition(".")[2]
 
 
 def _denies(reply: Answer) -> bool:
@@ -276,6 +302,12 @@ def _selected(pair: tuple[str, str, int, str, str], filters: list[str]) -> bool:
     return not filters
 
 
+def _renamed(answer: Answer, old: str, new: str) -> Answer:
+    """With other owners of additional records: `whoami` makes them of the question."""
+    named = tuple(r._replace(owner=r.owner.replace(old, new)) for r in answer.additional)
+    return replace(answer, additional=tuple(sorted(named)))
+
+
 def _respelled(answer: Answer, name: str, zone: str) -> Answer:
     """The answer to the lower-case name as this name's: owner and zone part spelled as asked."""
     question = f"{name} {answer.question.partition(' ')[2]}"
@@ -286,14 +318,12 @@ def _respelled(answer: Answer, name: str, zone: str) -> Answer:
 
 def _respelled_section(section: Section, name: str, zone: str) -> Section:
     def spelled(text: str) -> str:
-        if text.lower() == name.lower():
-            return name
         return text[: -len(zone)] + zone if text.lower().endswith(zone.lower()) else text
 
     return tuple(
         sorted(
             record._replace(
-                owner=spelled(record.owner),
+                owner=name if record.owner.lower() == name.lower() else spelled(record.owner),
                 data=" ".join(spelled(word) for word in record.data.split(" ")),
             )
             for record in section

@@ -30,10 +30,10 @@ def coredns_command(corefile: Path, port: int) -> list[str]:
     return [coredns_binary() or "coredns", "-conf", str(corefile), "-dns.port", str(port)]
 
 
-def clusterdns_command(corefile: Path, port: int, manifests: Path) -> list[str]:
-    """How to start clusterdns on objects in files."""
+def clusterdns_command(corefile: Path, port: int, manifest: Path | None) -> list[str]:
+    """How to start clusterdns, on objects in a file or on those of the Corefile's endpoint."""
     command = [sys.executable, "-m", "clusterdns", "-conf", str(corefile), "-dns.port", str(port)]
-    return [*command, "--manifests", str(manifests)]
+    return [*command, "--manifests", str(manifest)] if manifest else command
 
 
 def free_port() -> int:
