@@ -1,4 +1,4 @@
-"""What is shipped beside the code loads: Corefiles and manifests of deploy/, charts/ and examples/."""
+"""What is shipped beside the code loads: deploy/, charts/ and examples/."""
 
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,11 @@ def test_plain_manifests_keep_the_names_that_others_look_for() -> None:
     container = pod["spec"]["containers"][0]
     assert container["resources"]["limits"] == {"memory": "170Mi"}
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
-        **{"dns": 53, "dns-tcp": 53, "metrics": 9153},
-        **{"liveness-probe": 8080, "readiness-probe": 8181},
+        "dns": 53,
+        "dns-tcp": 53,
+        "metrics": 9153,
+        "liveness-probe": 8080,
+        "readiness-probe": 8181,
     }
 
 
