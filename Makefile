@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types unit compare bench clean
+.PHONY: run test lint types unit compare test-apiserver soak bench clean
 
 run: .venv/installed
 	@$(BIN)/clusterdns -conf examples/Corefile --manifests examples --next-free-port
@@ -17,11 +17,20 @@ types: .venv/installed
 	$(BIN)/mypy
 
 unit: .venv/installed
-	$(BIN)/pytest -q --ignore=tests/oracle
+	$(BIN)/pytest -q --ignore=tests/oracle --ignore=tests/realapi
 
 # Asks CoreDNS the same questions; needs its binary, as $$COREDNS or on PATH.
 compare: .venv/installed
 	$(BIN)/pytest -q -rs tests/oracle
+
+# Follows a real kube-apiserver; docs/testing.md tells where to get one.
+test-apiserver: .venv/installed
+	$(BIN)/pytest -q tests/realapi
+
+# Random changes and faults for so many minutes; SEED=n repeats a run.
+MINUTES ?= 5
+soak: .venv/installed
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # The quick figures; bench/README.md tells of the others.
 bench: .venv/installed
