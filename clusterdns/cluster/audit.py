@@ -45,16 +45,16 @@ mismatches = Counter(
 
 
 class Mismatch(NamedTuple):
-    """An object that is held at another version than it is listed at; 0: not at all."""
+    """An object that is held at another version than it is listed at."""
 
     namespace: str
     name: str
-    held: int
-    listed: int
+    held: int  # 0: not at all
+    listed: int | None  # None: not at all
 
     def __str__(self) -> str:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        if not self.listed:
+        if self.listed is None:
             return f"{place} (is gone)"
         return f"{place} (held at {self.held})" if self.held else f"{place} (not held)"
 
@@ -118,7 +118,7 @@ class Comparison:
             if self._is_behind(key, listed)
         )
         over = (
-            Mismatch(*key, version, 0)
+            Mismatch(*key, version, None)
             for key, version in self._over.items()
             if key in held and held.get(*key) == version
         )
@@ -183,10 +183,10 @@ class Auditor:
         try:
             found = await self._compare(kind)
         except SourceError as error:
-            audits.add(kind, "failed")
-            if self._failed.get(kind) != str(error):
-                self._failed[kind] = str(error)
-                log.warning("audit: %s: %s", kind, error)
+            self._note_failure(kind, str(error))
+            return
+        except Exception as error:  # an edge: who only looks may not end the server
+            self._note_failure(kind, repr(error))
             return
         self._failed.pop(kind, None)
         if found is None:
@@ -217,6 +217,12 @@ class Auditor:
         if comparison.differs and not comparison.void:
             await asyncio.sleep(self._timing.settle)
         return None if comparison.void else comparison.mismatches()
+
+    def _note_failure(self, kind: Kind, reason: str) -> None:
+        audits.add(kind, "failed")
+        if self._failed.get(kind) != reason:
+            self._failed[kind] = reason
+            log.warning("audit: %s: %s", kind, reason)
 
     def _tell(self, kind: Kind, found: list[Mismatch]) -> None:
         """Counts and names what was not found the last time."""

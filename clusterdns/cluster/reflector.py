@@ -145,7 +145,7 @@ class Reflector:
     def accepted(self, now: float) -> None:
         """The server answered 200: its body comes."""
         self._opened = now
-        self.reading = True
+        self.reading = not self._interrupted
 
     def refused(self, status: int, body: bytes, retry_after: float, now: float) -> None:
         """The server answered anything else. retry_after: seconds, 0 where it names none."""
@@ -252,11 +252,12 @@ class Reflector:
     def relist(self) -> None:
         """Something is held otherwise than it exists: everything is listed again, at once.
 
-        The driver then ends the answer under way.
+        The driver then ends the answer under way. While listing, nothing needs to be done.
         """
-        self.reading = False
-        self._interrupted = True
-        self._version = self._token = ""
+        if self._version:
+            self.reading = False
+            self._interrupted = True
+            self._version = ""
 
     def restart(self, reason: str, now: float) -> None:
         """The last events were lost on our side: everything is listed, and said, again."""

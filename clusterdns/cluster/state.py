@@ -165,7 +165,7 @@ class State:
         except Refused as refusal:
             self._refuse(refusal.reason, str(refusal))
             return False
-        except (OSError, ConfigError) as error:
+        except Exception as error:  # an edge: the server starts without it
             self._refuse("unreadable", f"cannot be read: {error}")
             return False
         begin(head)
@@ -234,7 +234,7 @@ class State:
                 octets += piece
                 await asyncio.sleep(0)
             await asyncio.to_thread(_write, self.path, octets)
-        except (OSError, ConfigError) as error:
+        except Exception as error:  # an edge: the server goes on, and so does the trying
             self._failed(error)
         else:
             writes.add("ok")
@@ -243,13 +243,15 @@ class State:
     def _failed(self, error: Exception) -> None:
         writes.add("failed")
         self._schedule.changed(time.monotonic())  # tried again after `spacing`
-        if self._told != str(error):
-            self._told = str(error)
-            log.warning("state: cannot be written: %s: %s", self.path, error)
+        # Without the name in an OSError, which is another one each time.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        if self._told != reason:
+            self._told = reason
+            log.warning("state: cannot be written: %s: %s", self.path, reason)
 
 
 class Schedule:
-    """When to write. All times are monotonic seconds."""
+    """When to write: the rules of a Pace. All times are monotonic seconds."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -322,6 +324,7 @@ def _made(folder: Path) -> Path:
 
 def _write(path: Path, octets: bytearray) -> None:
     """Puts a file in place of what is there at once, also when the power fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # may be a volume that came late
     _sweep(path)
     number, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

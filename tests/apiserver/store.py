@@ -100,6 +100,15 @@ class Store:
             self._place(obj)
         self.forget()
 
+    def put_unseen(self, obj: Json) -> None:
+        """As `put`, but no watch will ever tell of it, now or later."""
+        self._place(obj)
+
+    def delete_unseen(self, kind: str, namespace: str, name: str) -> None:
+        """As `delete`, but no watch will ever tell of it, now or later."""
+        del self.tables[BY_KIND[kind]].objects[namespace, name]
+        self.version += 1
+
     def put(self, obj: Json) -> None:
         """Creates or replaces the object; its resourceVersion is given here."""
         table, change = self._place(obj)
