@@ -110,7 +110,7 @@ class App:
         self._ready: list[socket.socket] = []
 
     def _configure(self, corefile: Corefile) -> Configuration:
-        found = configure(corefile, self._index, self._options.port)
+        found = configure(corefile, self._index, self._options.port, forget=self._forget)
         if self._options.manifests and not self._feeds:
             log.warning("--manifests: nobody reads them, there is no `kubernetes` in the Corefile")
         if self._options.manifests and self._options.state:
@@ -197,6 +197,12 @@ class App:
                 tasks.create_task(feed.source.serve(stopping, partial(self._apply, feed)))
             tasks.create_task(self._announce())
 
+    def _forget(self, keys: Iterable[Key]) -> None:
+        """Drops the answers that rest on one of these keys."""
+        keys = set(keys)
+        for listener in self.listeners:
+            listener.forget(keys)
+
     def _apply(self, feed: Feed, events: Sequence[Event]) -> None:
         """Takes what a source says into its index, and drops the answers that it changes."""
         now = time.time()
@@ -207,8 +213,7 @@ class App:
                 _note_programming(feed.index, event.object, now - event.triggered)
             touched |= keys
         if touched:
-            for listener in self.listeners:
-                listener.forget(touched)
+            self._forget(touched)
         if feed.index.synced:
             feed.synced.set()
 

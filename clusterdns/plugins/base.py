@@ -19,7 +19,7 @@ from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
-from clusterdns.corefile.values import no_arguments
+from clusterdns.corefile.values import arguments, no_arguments
 from clusterdns.errors import ConfigError, MalformedMessage, Place, ResolveError
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import AA, AD, RA, TC
@@ -265,6 +265,7 @@ class MetricsPage:
 
 
 Cluster = Callable[[Selection, ApiOptions], Index]
+Forget = Callable[[Iterable[Key]], None]
 
 
 class Upstream(Protocol):
@@ -288,6 +289,7 @@ class Setup:
 
     zones: tuple[str, ...]  # the block's zones: absolute, lower-case, CIDRs expanded
     cluster: Cluster  # the index kept up to date for a selection of what an API holds
+    forget: Forget = lambda keys: None  # drops finished answers that rest on one of the keys
     root: str = ""  # base of relative file names (`root`)
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
     health: list[HealthPage] = field(default_factory=list)
@@ -348,6 +350,14 @@ def choice(token: Token, known: Iterable[str]) -> str:
     if token.text not in known:
         raise ConfigError(f"{token.text!r} is none of {', '.join(known)}", token.place)
     return token.text
+
+
+def first_argument(line: Directive, setup: Setup) -> Token:
+    """The first argument, of at least one. Those behind it are warned of: CoreDNS ignores them."""
+    first, *others = arguments(line, least=1)
+    if others:
+        setup.warn(others[0].place, f"what is behind {line.name.text} {first.text} is ignored")
+    return first
 
 
 def once(directives: Sequence[Directive]) -> Directive:

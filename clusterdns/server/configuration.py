@@ -7,7 +7,7 @@ from itertools import product
 from clusterdns.corefile.keys import Key, Listening, conflicts, server_keys
 from clusterdns.corefile.parser import Corefile, ServerBlock
 from clusterdns.errors import ConfigError, Place
-from clusterdns.plugins.base import Cluster, HealthPage, Plugin, ReadyPage, Setup
+from clusterdns.plugins.base import Cluster, Forget, HealthPage, Plugin, ReadyPage, Setup
 from clusterdns.plugins.order import build
 from clusterdns.server.block import Block, Router
 
@@ -51,6 +51,7 @@ def configure(
     cluster: Cluster,
     default_port: int,
     errors: list[ConfigError] | None = None,
+    forget: Forget = lambda keys: None,
 ) -> Configuration:
     """The parts that a Corefile asks for; nothing is opened or started.
 
@@ -58,13 +59,14 @@ def configure(
     default_port: of keys without one.
     errors: takes every fault; the result is then not to be used. Raises the first ConfigError of
         the file when it is None.
+    forget: drops the finished answers that rest on one of these keys.
     """
     faults: list[ConfigError] = []
     configuration = Configuration(warnings=list(corefile.warnings))
     served = [
         one
         for block in corefile.blocks
-        if (one := _serve(block, configuration, cluster, default_port, faults))
+        if (one := _serve(block, configuration, cluster, forget, default_port, faults))
     ]
     faults += conflicts(Listening(one.keys, one.addresses) for one in served)
     if errors is not None:
@@ -80,6 +82,7 @@ def _serve(
     block: ServerBlock,
     configuration: Configuration,
     cluster: Cluster,
+    forget: Forget,
     default_port: int,
     faults: list[ConfigError],
 ) -> _Served | None:
@@ -92,6 +95,7 @@ def _serve(
     setup = Setup(
         zones=tuple(key.zone for key in keys),
         cluster=cluster,
+        forget=forget,
         health=configuration.health,
         ready=configuration.ready,
         warnings=configuration.warnings,

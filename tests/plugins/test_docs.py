@@ -1,6 +1,7 @@
 """The pages of docs/directives: one for each directive, with examples that load."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,10 @@ def test_page_tells_every_option(name: str) -> None:
     """What the error for an unknown option lists, the page has."""
     (block,) = parse(f". {{\n {name} 127.0.0.1:1 {{\n ?\n }}\n}}", "Corefile").blocks
     setup = new_setup()
-    with pytest.raises(ConfigError):
+    with suppress(ConfigError):  # `hosts` takes any word for an address, and warns
         build(block, setup)
-    listed = [re.search("; there are (.*)$", fault.message) for fault in setup.faults]
+    told = [fault.message for fault in setup.faults] + setup.warnings
+    listed = [re.search(" there are (.*)$", text) for text in told]
     for option in [option for found in listed if found for option in found[1].split(", ")]:
         if option not in NOT_YET:
             assert f"    {option}" in page(name)
