@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from clusterdns import logs
+from clusterdns import logs, metrics
 from clusterdns.cluster.connection import ApiOptions, AuditMode
 from clusterdns.cluster.events import Event, Upsert
 from clusterdns.cluster.model import EndpointSlice, Object
@@ -28,7 +29,8 @@ from clusterdns.corefile.parser import Corefile, load, parse
 from clusterdns.errors import ConfigError
 from clusterdns.lifecycle import Lifecycle
 from clusterdns.logs import duration_text
-from clusterdns.metrics import dns_programming_duration
+from clusterdns.metrics import Labels, dns_programming_duration
+from clusterdns.plugins.base import MetricsPage
 from clusterdns.plugins.kubernetes import Kubernetes
 from clusterdns.server.configuration import Configuration, configure
 from clusterdns.server.listener import Listener
@@ -108,6 +110,8 @@ class App:
         ]
         self._health: list[socket.socket] = []
         self._ready: list[socket.socket] = []
+        self._metrics: list[socket.socket] = []
+        self._https: list[ssl.SSLContext | None] = []  # of each of these
 
     def _configure(self, corefile: Corefile) -> Configuration:
         found = configure(corefile, self._index, self._options.port, forget=self._forget)
@@ -145,7 +149,7 @@ class App:
     async def serve(self) -> int:
         """Opens, answers until told to stop, and gives the exit code. Raises ConfigError."""
         try:
-            with self._signals():
+            with self._signals(), metrics.plugin_enabled.given_by(self._passed):
                 self._open()
                 if self._options.pidfile:
                     _write_pid(self._options.pidfile)
@@ -153,7 +157,7 @@ class App:
         finally:
             for listener in self.listeners:
                 listener.close()
-            for sock in self._health + self._ready:
+            for sock in self._health + self._ready + self._metrics:
                 sock.close()
         return 0
 
@@ -166,12 +170,14 @@ class App:
         for pages, socks in (
             (self.configuration.health, self._health),
             (self.configuration.ready, self._ready),
+            (self.configuration.metrics, self._metrics),
         ):
             for page in pages:
                 sock = web.listen(page.host, page.port, page.place, next_free)
                 socks.append(sock)
                 _tell_moved(page.port, sock.getsockname()[1])
                 page.port = sock.getsockname()[1]
+        self._https = [_https(page) for page in self.configuration.metrics]
 
     def _open_listener(self, listener: Listener) -> None:
         wanted = listener.port
@@ -189,6 +195,8 @@ class App:
             for sock, page in zip(self._ready, self.configuration.ready, strict=True):
                 waiting = Readiness(self.configuration.plugins, page.continuous).waiting
                 tasks.create_task(serve_ready(sock, waiting, leaving, stopping))
+            for sock, tls in zip(self._metrics, self._https, strict=True):
+                tasks.create_task(self._serve_metrics(sock, tls))
             for listener in self.listeners:
                 tasks.create_task(listener.serve(stopping))
             for plugin in self.configuration.plugins:
@@ -202,6 +210,21 @@ class App:
         keys = set(keys)
         for listener in self.listeners:
             listener.forget(keys)
+
+    async def _serve_metrics(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """What it needs is imported only where some `prometheus` is."""
+        from clusterdns.web.metrics import serve_metrics
+
+        runtime = any(page.runtime for page in self.configuration.metrics)  # of the whole process
+        await serve_metrics(sock, self._tells, self.lifecycle.stopping, runtime, tls)
+
+    def _tells(self) -> list[Callable[[], None]]:
+        """Each has one socket's counts told to metrics."""
+        return [tell for listener in self.listeners for tell in listener.tells()]
+
+    def _passed(self) -> dict[Labels, float]:
+        """1 for each directive that queries pass, by its labels in metrics."""
+        return {labels: 1.0 for listener in self.listeners for labels in listener.passed()}
 
     def _apply(self, feed: Feed, events: Sequence[Event]) -> None:
         """Takes what a source says into its index, and drops the answers that it changes."""
@@ -309,6 +332,14 @@ def _note_programming(index: Index, thing: Object, seconds: float) -> None:
     if service is not None:
         kind = "cluster_ip" if service.cluster_ips else "headless_with_selector"
         dns_programming_duration.observe(max(0.0, seconds), kind)
+
+
+def _https(page: MetricsPage) -> ssl.SSLContext | None:
+    if page.tls is None:
+        return None
+    from clusterdns.web.https import https
+
+    return https(page.tls.text, page.tls.place)
 
 
 def _corefile(path: str | None) -> Corefile:

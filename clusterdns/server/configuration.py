@@ -7,7 +7,15 @@ from itertools import product
 from clusterdns.corefile.keys import Key, Listening, conflicts, server_keys
 from clusterdns.corefile.parser import Corefile, ServerBlock
 from clusterdns.errors import ConfigError, Place
-from clusterdns.plugins.base import Cluster, Forget, HealthPage, Plugin, ReadyPage, Setup
+from clusterdns.plugins.base import (
+    Cluster,
+    Forget,
+    HealthPage,
+    MetricsPage,
+    Plugin,
+    ReadyPage,
+    Setup,
+)
 from clusterdns.plugins.order import build
 from clusterdns.server.block import Block, Router
 
@@ -34,6 +42,7 @@ class Configuration:
     plugins: list[Plugin] = field(default_factory=list)  # of every block
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
+    metrics: list[MetricsPage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -98,6 +107,7 @@ def _serve(
         forget=forget,
         health=configuration.health,
         ready=configuration.ready,
+        metrics=configuration.metrics,
         warnings=configuration.warnings,
     )
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 
 from clusterdns.errors import Place
 from clusterdns.server.answers import Answers
@@ -99,6 +100,12 @@ class Listener:
     def tells(self) -> Iterator[Callable[[], None]]:
         """Each adds to the metrics what came in by one of the sockets since the last time."""
         return (answers.tell for answers in self._answers)
+
+    def passed(self) -> Iterator[tuple[str, str, str, str]]:
+        """Server, zone, view and directive of all that queries pass in blocks that are counted."""
+        for block in self._router.blocks:
+            for zone, name in product(block.zones, block.chain):
+                yield self.server, zone, block.view, name
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops exactly the finished answers that rest on one of these keys."""

@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -52,10 +53,12 @@ async def serve(
     pages: Mapping[str, Page],
     stopping: asyncio.Event,
     timeout_s: float = TIMEOUT_S,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serves the pages by their path until `stopping` is set; closes the socket.
 
     timeout_s: a connection that brings no whole request for so long is closed.
+    tls: for HTTPS; None serves plain HTTP.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -66,7 +69,7 @@ async def serve(
     runner = web.ServerRunner(server, access_log=None, shutdown_timeout=timeout_s)
     await runner.setup()
     try:
-        await web.SockSite(runner, sock).start()
+        await web.SockSite(runner, sock, ssl_context=tls).start()
         await stopping.wait()
     finally:
         await runner.cleanup()
@@ -75,14 +78,18 @@ async def serve(
 
 def text(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A page of plain text."""
-    own = {"Server": f"clusterdns/{__version__}"}
     return web.Response(
         text=body,
         status=status,
-        headers=own | dict(headers or {}),
+        headers=server_header() | dict(headers or {}),
         content_type="text/plain",
         charset="utf-8",
     )
+
+
+def server_header() -> dict[str, str]:
+    """What a page says of who serves it."""
+    return {"Server": f"clusterdns/{__version__}"}
 
 
 def _not_found() -> web.Response:

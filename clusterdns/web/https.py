@@ -1,0 +1,171 @@
+"""How to serve a page over HTTPS: the configuration file of Prometheus's exporters.
+
+Its `tls_server_config` is read; the certificate is read again when a file of it has changed, so
+that it may be renewed. See https://prometheus.io/docs/prometheus/latest/configuration/https/.
+"""
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusterdns.errors import ConfigError, Place
+from clusterdns.logs import plugin_logger
+
+_SECTION = "tls_server_config"
+_FILES = ("cert_file", "key_file", "client_ca_file")
+_VERSIONS = {
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+# Python asks for no certificate that it would not verify, as Go's other two words want it.
+_CLIENTS = {
+    "": ssl.CERT_NONE,
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+_Name = ssl.SSLObject | ssl.SSLSocket
+
+log = plugin_logger("prometheus")
+
+
+@dataclass(frozen=True)
+class _Config:
+    """A `tls_server_config`; the paths are absolute, or begin where the process runs."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str
+    clients: ssl.VerifyMode
+    min_version: ssl.TLSVersion
+    max_version: ssl.TLSVersion
+
+    def context(self) -> ssl.SSLContext:
+        """Reads the files. Raises OSError, ssl.SSLError among them."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = self.min_version
+        context.maximum_version = self.max_version
+        context.load_cert_chain(self.cert_file, self.key_file)
+        if self.client_ca_file:
+            context.load_verify_locations(self.client_ca_file)
+        context.verify_mode = self.clients
+        return context
+
+    def changed(self) -> tuple[int, ...]:
+        """When each file was written last. Raises OSError."""
+        paths = (self.cert_file, self.key_file, self.client_ca_file)
+        return tuple(os.stat(path).st_mtime_ns for path in paths if path)
+
+
+def https(path: str, place: Place) -> ssl.SSLContext:
+    """What to serve with, by the file at this path.
+
+    Raises ConfigError at the place that names the file, for what is wrong in it or cannot be read.
+    """
+    config = _read(path, place)
+    try:
+        return _following(config)
+    except OSError as error:
+        raise ConfigError(f"{path}: {_reason(error)}", place) from error
+
+
+def _following(config: _Config) -> ssl.SSLContext:
+    """A context that has each handshake done with the files as they are then."""
+    first = config.context()
+    current, seen = first, config.changed()
+
+    def choose(connection: _Name, name: str | None, context: ssl.SSLContext) -> None:
+        nonlocal current, seen
+        try:
+            now = config.changed()
+            if now != seen:
+                current, seen = config.context(), now
+        except OSError as error:  # half renewed: the pair from before is good until both are there
+            log.warning("the certificate is not read again: %s", _reason(error))
+        connection.context = current
+
+    first.sni_callback = choose
+    return first
+
+
+def _read(path: str, place: Place) -> _Config:
+    found = _loaded(path, place)
+    for word, reason in _REFUSED.items():
+        if found.get(word):
+            raise ConfigError(f"{path}: {word}: {reason}", place)
+    unknown = found.keys() - _REFUSED.keys() - {_SECTION, "http_server_config"}
+    section = found.get(_SECTION)
+    if unknown or not isinstance(section, dict):
+        what = f"unknown field {min(unknown)}" if unknown else f"there is no {_SECTION}"
+        raise ConfigError(f"{path}: {what}", place)
+
+    def take(word: str, known: Mapping[str, Any], default: str) -> Any:
+        value = section.pop(word, default)
+        if value not in known:
+            words = ", ".join(filter(None, known))
+            raise ConfigError(f"{path}: {word}: {value!r} is none of {words}", place)
+        return known[value]
+
+    folder = Path(path).parent
+    files = {word: str(section.pop(word, "") or "") for word in _FILES}
+    absolute = {word: str(folder / file) if file else "" for word, file in files.items()}
+    clients = take("client_auth_type", _CLIENTS, "")
+    versions = take("min_version", _VERSIONS, "TLS12"), take("max_version", _VERSIONS, "TLS13")
+    _check(path, place, section, absolute, clients)
+    return _Config(**absolute, clients=clients, min_version=versions[0], max_version=versions[1])
+
+
+def _check(
+    path: str,
+    place: Place,
+    left: Mapping[str, Any],
+    files: Mapping[str, str],
+    clients: ssl.VerifyMode,
+) -> None:
+    """Refuses what cannot be done as the file says it."""
+    checks: list[tuple[bool, Callable[[], str]]] = [
+        (bool(left), lambda: f"{_SECTION}: {min(left)} is not known here"),
+        (not files["cert_file"], lambda: f"{_SECTION}: cert_file is missing"),
+        (not files["key_file"], lambda: f"{_SECTION}: key_file is missing"),
+        (
+            clients != ssl.CERT_NONE and not files["client_ca_file"],
+            lambda: f"{_SECTION}: client_auth_type needs a client_ca_file",
+        ),
+        (
+            clients == ssl.CERT_NONE and bool(files["client_ca_file"]),
+            lambda: f"{_SECTION}: client_ca_file needs a client_auth_type",
+        ),
+    ]
+    for wrong, text in checks:
+        if wrong:
+            raise ConfigError(f"{path}: {text()}", place)
+
+
+_REFUSED = {
+    "basic_auth_users": "passwords are not asked for; have clients show a certificate",
+    "rate_limit": "there is none; a network policy limits who may scrape",
+}
+
+
+def _loaded(path: str, place: Place) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", place) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise ConfigError(f"{path} is no YAML: {where}", place) from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: there is no {_SECTION}", place)
+    return found
+
+
+def _reason(error: OSError) -> str:
+    """With the file, where the system names one."""
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}"
