@@ -1,0 +1,166 @@
+"""A question on its way: from upstream to upstream until one has the reply."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from clusterdns.errors import UpstreamError
+from clusterdns.plugins.forward import figures
+from clusterdns.plugins.forward.attempt import Attempt
+from clusterdns.plugins.forward.exchange import Asked, Walk
+from clusterdns.plugins.forward.options import Options
+from clusterdns.plugins.forward.upstream import Upstream
+from clusterdns.plugins.waiter import Waiter
+from clusterdns.wire.received import Received
+
+# Before everybody is asked again. With an upstream that refuses at once and any number of attempts
+# allowed, nothing else would slow this down.
+ROUND_S = 0.05
+
+
+class Flight:
+    """One question, and all who wait for its reply."""
+
+    __slots__ = (
+        "_attempt",
+        "_by_stream",
+        "_deadline",
+        "_ended",
+        "_error",
+        "_fallback",
+        "_is_over",
+        "_options",
+        "_pause",
+        "_prefers_stream",
+        "_upstream",
+        "_waiters",
+        "_walk",
+        "asked",
+    )
+
+    def __init__(
+        self,
+        asked: Asked,
+        by_stream: bool,
+        walk: Walk[Upstream],
+        options: Options,
+        deadline: float,
+        ended: Callable[["Flight"], object],
+    ) -> None:
+        """deadline: monotonic seconds; with no reply by then it has failed. ended: is told so at
+        the end, before those who wait."""
+        self.asked = asked
+        self._prefers_stream = by_stream
+        self._by_stream = by_stream  # the attempt under way
+        self._walk = walk
+        self._options = options
+        self._deadline = deadline
+        self._ended = ended
+        self._waiters: list[Waiter[Received]] = []
+        self._attempt: Attempt | None = None
+        self._upstream: Upstream | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._error: UpstreamError | None = None  # the last
+        self._fallback: Received | None = None  # truncated, better than none
+        self._is_over = False
+
+    def join(self) -> Waiter[Received]:
+        """Something to await the reply with. It raises UpstreamError when there is none."""
+        waiter = Waiter[Received]()
+        self._waiters.append(waiter)
+        return waiter
+
+    def leave(self, waiter: Waiter[Received]) -> None:
+        """Somebody waits no longer; with the last one the question is given up."""
+        if not self._is_over:
+            self._waiters.remove(waiter)
+            if not self._waiters:
+                self._end()
+
+    def start(self) -> None:
+        """Asks the first upstream. May be over when it returns."""
+        self._ask_next()
+
+    def _ask_next(self) -> None:
+        """Asks upstreams in turn until a question is on its way."""
+        self._pause = None
+        walk = self._walk
+        while not self._is_over:
+            knew = walk.all_down
+            upstream = walk.next()
+            if walk.all_down and not knew:
+                figures.healthcheck_broken.add()
+            if upstream is None:
+                self._give_up()
+                return
+            self._upstream = upstream
+            if walk.wrapped and not self._options.attempts:
+                self._pause = asyncio.get_running_loop().call_later(ROUND_S, self._ask_again)
+                return
+            if self._ask(self._prefers_stream):
+                return
+
+    def _ask_again(self) -> None:
+        self._pause = None
+        if not self._ask(self._prefers_stream):
+            self._ask_next()
+
+    def _ask(self, by_stream: bool) -> bool:
+        """Whether the question is on its way to the upstream, or the time is over."""
+        upstream = self._upstream
+        assert upstream is not None
+        seconds = min(self._options.read_timeout_s, self._deadline - time.monotonic())
+        if seconds <= 0:
+            self._give_up()
+            return True
+        self._by_stream = by_stream or upstream.is_stream
+        try:
+            self._attempt = upstream.ask(self.asked, by_stream, seconds, self._done)
+        except UpstreamError as error:
+            self._failed(error)
+            return False
+        return True
+
+    def _done(self, found: Received | None, error: UpstreamError | None) -> None:
+        if found is None:
+            assert error is not None
+            self._failed(error)
+            self._ask_next()
+            return
+        options = self._options
+        if found.truncated and options.prefer_udp and not self._by_stream:
+            self._fallback = found
+            if not self._ask(by_stream=True):
+                self._ask_next()
+            return
+        if found.rcode in options.failover and self._walk.fails_over():
+            self._ask_next()
+            return
+        self._end()
+        for waiter in self._waiters:
+            waiter.set(found)
+
+    def _failed(self, error: UpstreamError) -> None:
+        """The upstream did not answer: others may, and is it down?"""
+        self._error = error
+        self._walk.failed()
+        assert self._upstream is not None
+        self._upstream.health.suspect()
+
+    def _give_up(self) -> None:
+        self._end()
+        if self._fallback is not None:
+            for waiter in self._waiters:
+                waiter.set(self._fallback)
+            return
+        text = str(self._error or "no healthy proxies")
+        for waiter in self._waiters:
+            waiter.fail(UpstreamError(text))
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._attempt is not None:
+            self._attempt.give_up()
+        self._ended(self)

@@ -1,0 +1,129 @@
+"""One `forward` of the Corefile: which names it takes, and how its upstreams are asked."""
+
+import asyncio
+import random
+from collections.abc import Hashable
+
+from clusterdns.errors import ResolveError, UpstreamError
+from clusterdns.plugins.base import Query, Reply, Zones
+from clusterdns.plugins.forward import figures
+from clusterdns.plugins.forward.attempt import Timeouts
+from clusterdns.plugins.forward.exchange import Asked, Walk, asked, is_empty
+from clusterdns.plugins.forward.flight import Flight
+from clusterdns.plugins.forward.options import Options
+from clusterdns.plugins.forward.upstream import Upstream
+from clusterdns.wire.question import Question
+
+REFUSED = 5
+# The client must have SERVFAIL before its own 5 s are over (resolv.conf, `timeout`).
+MARGIN_S = 0.1
+
+
+class Forwarder:
+    """Some upstreams for the names in one zone.
+
+    upstreams: in the order of the Corefile.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._timeouts = Timeouts(options.read_timeout_s)
+        self.upstreams = [Upstream(each, options, self._timeouts) for each in options.targets]
+        self._zone = Zones([options.zone])
+        self._excepted = Zones(options.excepted)
+        self._takes_all = options.zone == "." and not options.excepted
+        self._order = options.policy
+        self._flights: dict[Hashable, Flight] = {}
+        self._waiting = 0  # queries
+        self._idle = asyncio.Event()
+
+    def takes(self, question: Question) -> bool:
+        """Whether a question is sent to these upstreams. `except` cannot take out FROM itself."""
+        if self._takes_all:
+            return True
+        if question not in self._zone:
+            return False
+        return question not in self._excepted or question.text == self.options.zone
+
+    async def reply(self, query: Query) -> Reply:
+        """What an upstream says. Raises ResolveError: none says anything, or too many ask."""
+        if 0 < self.options.max_concurrent <= self._waiting:
+            figures.max_concurrent_rejects.add()
+            raise ResolveError(
+                f"concurrent queries exceeded maximum {self.options.max_concurrent}", REFUSED
+            )
+        by_stream = self._by_stream(query.transport)
+        question = asked(query, by_stream)
+        key = question.key
+        flight = None if key is None else self._flights.get(key)
+        is_new = flight is None
+        if flight is None:
+            flight = self._flight(question, by_stream, query.deadline)
+        else:
+            figures.shared_questions.add()
+        waiter = flight.join()
+        if is_new:
+            flight.start()
+        self._waiting += 1
+        try:
+            return Reply.of(await waiter)
+        except UpstreamError as error:
+            raise ResolveError(str(error)) from error
+        finally:
+            flight.leave(waiter)
+            self._waiting -= 1
+            if not self._waiting:
+                self._idle.set()
+
+    def goes_on(self, reply: Reply) -> bool:
+        """Whether the next `forward` is asked instead (`next`, `next_on_nodata`)."""
+        if reply.rcode in self.options.next_rcodes:
+            return True
+        found = reply.received
+        return self.options.next_on_nodata and found is not None and is_empty(found)
+
+    async def drain(self, seconds: float) -> None:
+        """Keeps no sockets any longer than queries need them, and waits for those under way."""
+        for upstream in self.upstreams:
+            upstream.stop()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._waiting:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            pass  # `close` ends them
+
+    async def close(self) -> None:
+        """Closes everything; queries under way fail."""
+        await asyncio.gather(*[upstream.close() for upstream in self.upstreams])
+        self._timeouts.stop()
+
+    def _by_stream(self, transport: str) -> bool:
+        if self.options.force_tcp:
+            return True
+        return transport != "udp" and not self.options.prefer_udp
+
+    def _flight(self, question: Asked, by_stream: bool, deadline: float) -> Flight:
+        usable = [each for each in self.upstreams if not each.is_aside]
+        if not usable:
+            raise ResolveError("every upstream is set aside: it sends queries back to this server")
+        walk = Walk[Upstream](
+            self._order(usable),
+            _is_down,
+            random.choice,
+            self.options.attempts,
+            self.options.fail_fast,
+        )
+        flight = Flight(question, by_stream, walk, self.options, deadline - MARGIN_S, self._over)
+        if question.key is not None:
+            self._flights[question.key] = flight
+        return flight
+
+    def _over(self, flight: Flight) -> None:
+        if self._flights.get(flight.asked.key) is flight:
+            del self._flights[flight.asked.key]
+
+
+def _is_down(upstream: Upstream) -> bool:
+    return upstream.is_down

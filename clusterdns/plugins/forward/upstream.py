@@ -1,0 +1,133 @@
+"""One upstream: how it is asked, and whether it is well."""
+
+import asyncio
+import logging
+
+from clusterdns.errors import UpstreamError
+from clusterdns.plugins.forward import exchange
+from clusterdns.plugins.forward.attempt import Attempt, Done, Ids, Timeouts
+from clusterdns.plugins.forward.datagrams import Datagrams
+from clusterdns.plugins.forward.exchange import Asked
+from clusterdns.plugins.forward.figures import Figures
+from clusterdns.plugins.forward.healthcheck import PROBE_S, HealthCheck
+from clusterdns.plugins.forward.options import Options
+from clusterdns.plugins.forward.streams import Streams
+from clusterdns.plugins.forward.targets import Target
+from clusterdns.plugins.waiter import Waiter
+from clusterdns.wire.question import Question
+from clusterdns.wire.received import Received
+
+NS = 2  # qtype of health probes
+
+log = logging.getLogger(__name__)
+
+
+class Upstream:
+    """A server that questions are sent to.
+
+    address: as in metrics, logs and `loop`: 10.0.0.2:53.
+    is_stream: it is never asked by UDP.
+    is_aside: it gets probes only, since what it is sent comes back to us (`loop`).
+    """
+
+    def __init__(self, target: Target, options: Options, timeouts: Timeouts) -> None:
+        """timeouts: of all attempts that may last options.read_timeout_s."""
+        ids = Ids()
+        self.address = target.address
+        self.zone = options.zone
+        self.is_aside = False
+        self._target = target
+        self.is_stream = options.force_tcp or target.is_tls
+        self._timeouts = timeouts
+        self._figures = Figures(target.address)
+        self._datagrams = Datagrams(
+            target, options.source_address, options.expire_s, options.max_idle_conns, ids
+        )
+        self._streams = Streams(
+            target,
+            options.context if target.is_tls else None,
+            options.source_address,
+            options.expire_s,
+            options.max_age_s,
+            options.max_idle_conns,
+            ids,
+        )
+        self._pause: asyncio.TimerHandle | None = None
+        self._probe = exchange.probe(
+            Question.of(options.probe_name, NS), recursive=options.probe_recursive
+        )
+        self._probing: Attempt | None = None
+        self.health = HealthCheck(
+            options.max_fails, options.health_check_s, self._send_probe, self._probe_later
+        )
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it left too many probes without a reply."""
+        return self.health.is_down
+
+    def ask(self, question: Asked, by_stream: bool, seconds: float, done: Done) -> Attempt:
+        """Sends a question; `done` is called with the reply or what went wrong, and never before
+        this returns. Raises UpstreamError if it cannot even be sent."""
+        attempt = Attempt(question, self._figures, self._timeouts, done)
+        if by_stream or self.is_stream:
+            self._streams.send(attempt)
+        else:
+            self._datagrams.send(attempt)
+        self._timeouts.add(attempt, seconds)
+        return attempt
+
+    async def probe(self, question: Question) -> bool:
+        """Whether it replied to this question, whatever it said."""
+        waiter = Waiter[bool]()
+
+        def done(found: Received | None, error: UpstreamError | None) -> None:
+            waiter.set(found is not None)
+
+        try:
+            attempt = self.ask(exchange.probe(question), False, PROBE_S, done)
+        except UpstreamError:
+            return False
+        try:
+            return await waiter
+        finally:
+            attempt.give_up()
+
+    def stop(self) -> None:
+        """Probes no more, and keeps no socket any longer than a query needs it."""
+        self.health.stop()
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._probing is not None:
+            self._probing.give_up()
+            self._probing = None
+        self._datagrams.stop()
+        self._streams.stop()
+
+    async def close(self) -> None:
+        """Closes everything; what is under way fails."""
+        self.stop()
+        self._datagrams.close()
+        await self._streams.close()
+
+    def _send_probe(self) -> None:
+        try:
+            self._probing = self.ask(self._probe, False, PROBE_S, self._probed)
+        except UpstreamError as error:
+            self._probed(None, error)
+
+    def _probed(self, found: Received | None, error: UpstreamError | None) -> None:
+        self._probing = None
+        was_down = self.is_down
+        if found is not None:
+            self.health.replied()
+            if was_down:
+                log.info("upstream %s is back", self.address)
+            return
+        self._figures.probe_failed()
+        self.health.failed()
+        if self.is_down and not was_down:
+            log.warning("upstream %s is down: %s", self.address, error)
+
+    def _probe_later(self, seconds: float) -> None:
+        self._pause = asyncio.get_running_loop().call_later(seconds, self.health.due)
