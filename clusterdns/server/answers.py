@@ -17,8 +17,9 @@ from clusterdns.wire.message import Message
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key
 
-# Answers with records: twice so many are kept, about 600 octets each with all that leads to them.
-# A cluster's clients ask for some hundred to some thousand names.
+# Answers with records: twice so many are kept, at 1 to 2 kB each with all that leads to them. A
+# cluster's clients ask for some hundred to some thousand names. Dropping one generation takes 4 ms,
+# which is what may hold the loop at most.
 HOT = 8192
 # Answers without: search lists make them of every name outside the cluster, and junk of every name
 # at all. They have a table of their own, so that a flood of them costs the others nothing.

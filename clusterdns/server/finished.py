@@ -62,11 +62,11 @@ class Finished:
         self.hits = 0  # since `fold`
         self.kind = kind
         self.request_size, self.response_size = sizes
-        self.keys = reply.keys
+        self.keys = tuple(reply.keys)  # as the offsets: what no collection of garbage looks at
         self.until = reply.until
         self.name = question.name  # as spelled in it, wire form
         self._serial = reply.serial
-        self._serial_at = [at - 2 for at in soa_serials(octets)] if reply.serial else []
+        self._serial_at = tuple([at - 2 for at in soa_serials(octets)]) if reply.serial else ()
         self._serial_in = -1  # none yet: the first ask puts the serial of that moment
         self._orders = [self.body] if reply.reorder and not self._serial_at else None
         self._asks = 1
@@ -100,7 +100,7 @@ class Finished:
 
     def takes(self, octets: bytes, reply: Reply, question: Question, now: float) -> bool:
         """Takes one more order of the same records; False: it is another answer."""
-        if self._orders is None or not reply.reorder or self.keys != reply.keys:
+        if self._orders is None or not reply.reorder or reply.keys != set(self.keys):
             return False
         if self.until <= now:
             return False

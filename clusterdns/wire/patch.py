@@ -4,7 +4,7 @@ Everything here checks its bounds, since an upstream's octets come by here too.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from clusterdns.errors import MalformedMessage
@@ -165,7 +165,7 @@ def soa_serials(octets: bytes) -> list[int]:
     return offsets
 
 
-def with_serials(octets: bytes, offsets: list[int], serial: int) -> bytes:
+def with_serials(octets: bytes, offsets: Sequence[int], serial: int) -> bytes:
     """The message with this serial in its SOA records.
 
     offsets: what `soa_serials` gave for it.
