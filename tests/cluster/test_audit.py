@@ -370,7 +370,7 @@ async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
         await view.until_true(api)
         pages = [c for c in api.calls if is_audit(c) and c.resource == "services"]
         assert {call.query["limit"] for call in pages} == {"2"}
-        assert sum("continue" in call.query for call in pages) >= 2
+        assert sum("continue" in call.query for call in pages) >= 1
         await view.until_audited("same")
 
 
