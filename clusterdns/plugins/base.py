@@ -64,6 +64,8 @@ class Query:
     exchange: Exchange
     received: float  # monotonic seconds
     deadline: float  # monotonic seconds; what is not known by then is SERVFAIL
+    server: str = ""  # the listener's name in metrics: dns://:53
+    view: str = ""  # of the server block (`view`)
     depth: int = 0  # how many inner queries deep, see `inner`
 
     def inner(self, question: Question) -> "Query":
@@ -86,6 +88,8 @@ class Query:
             exchange=self.exchange,
             received=self.received,
             deadline=self.deadline,
+            server=self.server,
+            view=self.view,
             depth=self.depth + 1,
         )
 
@@ -392,11 +396,16 @@ class Zones:
     def __init__(self, names: Iterable[str]) -> None:
         """names: absolute or not, in presentation form."""
         self.names = tuple(names)
-        self._wire = frozenset(Question.of(name, 0).folded for name in self.names)
+        self._wire = {Question.of(name, 0).folded: name for name in self.names}
 
     def __contains__(self, question: Question) -> bool:
+        return self.match(question) is not None
+
+    def match(self, question: Question) -> str | None:
+        """The longest zone that the name is in, as it was given; None: it is in none."""
         name = question.folded
-        return any(name[-size:] in self._wire for size in _suffix_sizes(name))
+        found = (self._wire.get(name[-size:]) for size in _suffix_sizes(name))
+        return next(filter(None, found), None)
 
 
 def _suffix_sizes(name: bytes) -> Iterator[int]:

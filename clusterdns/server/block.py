@@ -117,7 +117,7 @@ class Router:
         route = self.find(query.question)
         if route is None or not serves_class(route.block, query.question):
             return Reply(rcode=REFUSED, until=math.inf)
-        query.zone = route.zone
+        query.zone, query.view = route.zone, route.block.view
         reply = await route.block.resolve(query)
         if reply is not None and not route.block.keeps:
             reply.until = 0.0

@@ -109,6 +109,8 @@ class Responder:
             exchange=self.router,
             received=now,
             deadline=now + QUERY_TIME_S,
+            server=self._answers.tally.server,
+            view=route.block.view,
         )
         epoch = self._answers.epoch
         try:

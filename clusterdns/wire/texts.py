@@ -25,6 +25,7 @@ _TYPES = {
     32769: "DLV",
     65535: "Reserved",
 }
+_NUMBERS = {text: number for number, text in _TYPES.items()}
 _CLASSES = {1: "IN", 2: "CS", 3: "CH", 4: "HS", 254: "NONE", 255: "ANY"}
 _RCODES = {
     **_from(0, "NOERROR FORMERR SERVFAIL NXDOMAIN NOTIMP REFUSED YXDOMAIN YXRRSET NXRRSET"),
@@ -36,6 +37,11 @@ _RCODES = {
 def type_text(qtype: int) -> str:
     """AAAA; TYPE12345 for one without a name (RFC 3597 section 5)."""
     return _TYPES.get(qtype) or f"TYPE{qtype}"
+
+
+def type_number(text: str) -> int | None:
+    """The type of this name, in upper case; None where there is none."""
+    return _NUMBERS.get(text)
 
 
 def class_text(qclass: int) -> str:

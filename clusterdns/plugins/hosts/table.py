@@ -9,8 +9,6 @@ from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Zones
 from clusterdns.wire.question import Question
 
-V4, V6 = 4, 6  # octets-of-address families, as `ipaddress` numbers them
-_ASTERISK = b"\1*"  # the label in wire form
 
 Address = bytes  # packed: 4 octets or 16
 Key = tuple[int, bytes]  # family, folded wire name; of a wildcard the name behind its asterisk
