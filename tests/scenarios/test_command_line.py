@@ -220,7 +220,7 @@ FAULTS = """\
         ttl never
         pod insecure
     }
-    forward . /etc/resolv.conf
+    dnssec
 }
 .:1053 {
     whoami
