@@ -9,6 +9,7 @@ from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Zones
 from clusterdns.wire.question import Question
 
+_ASTERISK = b"\1*"  # the label in wire form
 
 Address = bytes  # packed: 4 octets or 16
 Key = tuple[int, bytes]  # family, folded wire name; of a wildcard the name behind its asterisk
