@@ -7,6 +7,10 @@ events come back. https://kubernetes.io/docs/reference/using-api/api-concepts/ d
   asked for pages.
 - A watch goes on from the last version seen. 410 in any form leads to a new list. Objects that a
   complete list does not have are deleted at its end, never before: until then the old state stands.
+- etcd may be restored from a backup, and versions start again from an older one. A watch from a
+  version that does not exist yet is accepted, and then silent until it does (kube-apiserver 1.35).
+  So after a failure the newest version is asked for, before a watch goes on; with an older one
+  everything is listed.
 - A watch asks to be ended after half a minute, which a living server does, keeping the connection:
   resuming costs it one look into its cache, no TLS handshake. So when nothing at all was heard for
   `silence` the server or the way to it is dead, though the connection be open. Bookmarks cannot
@@ -121,6 +125,7 @@ class Reflector:
         self._named: OrderedDict[str, str] = OrderedDict()
         self._told: dict[str, float] = {}
         self._version = ""  # "": a list is needed
+        self._doubtful = False  # whether the version may be newer than anything the server has
         self._token = ""  # of the next page
         self._items = FIRST_ITEMS.get(kind, MOST_ITEMS)
         self._streams = True  # until the server refuses one
@@ -139,7 +144,12 @@ class Reflector:
             return Wait(self._not_before - now)
         self._fruitful = self._interrupted = False
         self._opened = now
-        self._request = self._requests.watch(self._version) if self._version else self._list()
+        if not self._version:
+            self._request = self._list()
+        elif self._doubtful:
+            self._request = self._requests.probe()
+        else:
+            self._request = self._requests.watch(self._version)
         return self._request
 
     def accepted(self, now: float) -> None:
@@ -211,6 +221,9 @@ class Reflector:
             return ()
         if page.kind != f"{self.kind}List" or not page.metadata.resourceVersion:
             self._garbage(f"no {self.kind}List: {_shorten(octets)}", now)
+            return ()
+        if self._request and not self._request.listing:
+            self._probed(page, now)
             return ()
         self._heard(now)
         fitting = self._items * PAGE_OCTETS // max(1, len(octets))
@@ -287,6 +300,11 @@ class Reflector:
         self._former, self._held, self._swept = self._held, Held(), Held()
         self._gone.clear()
 
+    def _probed(self, page: Page, now: float) -> None:
+        self._doubtful = False  # and failures still count: it is the watch that has to work
+        if _number(page.metadata.resourceVersion) < _number(self._version):
+            self._expired("the API went back in time", now)
+
     def _items_of(self, page: Page) -> Iterator[Event | None]:
         for item in page.items or ():
             yield from self._change("ADDED", item, watching=False) or (None,)
@@ -298,6 +316,7 @@ class Reflector:
         former, self._former = self._former or Held(), None
         self._swept = former
         self._version = version
+        self._doubtful = False
         self._broken_streams = 0
         for namespace, name in former:
             yield Delete(self.kind, namespace, name)
@@ -428,6 +447,7 @@ class Reflector:
     def _fail(self, reason: str, now: float, least: float = 0.0) -> None:
         self.figures.reconnects += 1
         reconnects.add(self.kind)
+        self._doubtful = True
         self._failures += 1
         timing = self._timing
         delay = min(timing.backoff_most, timing.backoff_first * 2 ** min(self._failures - 1, 30))

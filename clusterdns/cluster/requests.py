@@ -93,6 +93,12 @@ class Requests:
         """So many items of a list of nothing but metadata; token: as for `page`."""
         return self.page(items, token)._replace(accept=METADATA)
 
+    def probe(self) -> Request:
+        """One item of a list, for the version that comes with it. It is the newest there is, as no
+        version is asked for: kube-apiserver looks into etcd, or waits until its cache is as new.
+        """
+        return self._get(("limit", "1"), lines=False, listing=False)
+
     def watch(self, version: str) -> Request:
         """What happens after this version."""
         return self._get(

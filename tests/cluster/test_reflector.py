@@ -42,8 +42,18 @@ class Driver:
         self.now = 1000.0
         self.objects: dict[tuple[str, str], Any] = {}
         self.events: list[Event] = []
+        self.newest = 1000  # version of the server; what it says when only that is asked for
+        self.probes = 0
 
     def ask(self) -> Request:
+        """The next request that is no question for the newest version; that one is answered."""
+        while probes(step := self.step()):
+            self.probes += 1
+            self.reflector.accepted(self.now)
+            self.page(page(version=self.newest))
+        return step
+
+    def step(self) -> Request:
         """The next request; time passes until there is one."""
         while isinstance(step := self.reflector.next(self.now), Wait):
             self.now += step.seconds
@@ -86,6 +96,11 @@ class Driver:
     @property
     def names(self) -> list[str]:
         return sorted(name for _, name in self.objects)
+
+
+def probes(request: Request) -> bool:
+    """Whether this asks for the newest version, and for nothing else."""
+    return not request.listing and not request.lines
 
 
 def at(obj: Json, version: int) -> Json:
@@ -256,6 +271,55 @@ def test_a_cut_watch_goes_on(lines: tuple[bytes, ...], version: str) -> None:
     assert driver.open()["resourceVersion"] == version
     assert 0.1 <= driver.now - cut <= 0.2
     assert driver.reflector.figures.relists == 0
+
+
+def test_a_version_that_the_server_has_not_reached_is_listed_again() -> None:
+    """etcd was restored from a backup: a watch from that version would be silent."""
+    driver = Driver()
+    driver.sync(web("a"), web("b"), version=2000)
+    driver.reflector.broken("connection lost", driver.now)
+    driver.newest = 1999
+    driver.sync(web("a"), version=1999)
+    assert driver.names == ["a"]
+    assert driver.reflector.figures.relists == 1
+
+
+def test_the_newest_version_is_asked_for_after_failures_only() -> None:
+    driver = Driver()
+    driver.sync(web("a"))
+    driver.now += TIMING.steady
+    driver.reflector.ended(driver.now)
+    driver.open()
+    assert driver.probes == 0
+    for times in (1, 2, 3):
+        driver.reflector.broken("connection lost", driver.now)
+        driver.open()
+        assert driver.probes == times
+
+
+def test_while_the_newest_version_is_not_told_nothing_is_watched() -> None:
+    driver = Driver()
+    driver.sync(web("a"))
+    driver.reflector.broken("connection lost", driver.now)
+    for status in (500, 429, 403):
+        request = driver.step()
+        assert probes(request)
+        assert dict(request.query) == {"limit": "1"}
+        driver.refuse(status)
+    assert probes(driver.step())
+    driver.page(GARBAGE)
+    assert driver.open()["resourceVersion"] == "10"
+    assert driver.names == ["a"]
+
+
+def test_watches_that_fail_are_tried_less_often_though_the_version_is_told() -> None:
+    driver = Driver()
+    driver.sync(web("a"))
+    for _ in range(8):
+        driver.reflector.broken("connection lost", driver.now)
+        failed = driver.now
+        driver.open()
+    assert driver.now - failed >= TIMING.backoff_most / 2
 
 
 GONE = {

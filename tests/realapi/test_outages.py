@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.objects import endpoint, endpoint_slice, namespace, port, service
-from tests.realapi.admin import Admin
+from tests.realapi.admin import Admin, administering
 from tests.realapi.control_plane import ControlPlane
 from tests.realapi.dns_server import Dns, all_true, dns_following, dns_starting
 from tests.realapi.proxy import proxied
@@ -174,3 +174,17 @@ async def test_the_api_server_is_away_without_changes(
         await start(cluster)
         await change_them(admin, space)
         await changes_are_seen(dns, admin, space)
+
+
+async def test_etcd_is_restored_from_a_backup(
+    cluster: ControlPlane, admin: Admin, space: str, tmp_path: Path
+) -> None:
+    """Versions go back; what was made since the backup does not exist any more."""
+    await some_objects(admin, space)
+    await asyncio.to_thread(cluster.back_up, tmp_path / "backup")
+    async with administering(cluster) as after, dns_following(cluster, tmp_path) as dns:
+        await change_them(after, space)
+        await changes_are_seen(dns, after, space)
+        await asyncio.to_thread(cluster.restore, tmp_path / "backup")
+        await dns.until_true(after.truth, RECOVERY_S)
+        assert await dns.answer(owner_name(space, "db-0")) == "10.1.2.0"
