@@ -82,12 +82,12 @@ def others(objects: Iterable[Json], variant: Variant) -> Group:
 def questions(names: Iterable[str], more: Sequence[int], dice: random.Random) -> list[Question]:
     """Questions for every name, and for one in eight in another letter case as well.
 
-    more: types of which two are asked for each name beside BASE_TYPES.
+    more: types of which one is asked for each name beside BASE_TYPES.
     """
     found: dict[Question, None] = {}
     for name in dict.fromkeys(names):
         spelled = [name, swapped(name)] if dice.random() < 0.125 else [name]
-        for qtype in (*BASE_TYPES, *dice.sample(more, 2)):
+        for qtype in (*BASE_TYPES, dice.choice(more)):
             found |= dict.fromkeys(Question(one, qtype) for one in spelled)
     return list(found)
 

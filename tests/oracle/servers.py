@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import shutil
 import socket
 import sys
@@ -37,15 +38,18 @@ def clusterdns_command(corefile: Path, port: int, manifest: Path | None) -> list
 
 
 def free_port() -> int:
-    """A port that is free for UDP and TCP on loopback."""
+    """A port that is free for UDP and TCP on loopback.
+
+    Below those that connections get by themselves (32768 and up), so that it stays free.
+    """
     while True:
+        port = random.randrange(20_000, 32_000)
         with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
             try:
-                tcp.bind(udp.getsockname())
+                udp.bind(("", port))
+                tcp.bind(("", port))
             except OSError:
                 continue
-            port: int = udp.getsockname()[1]
             return port
 
 

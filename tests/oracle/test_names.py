@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import chain
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import pytest
 
@@ -28,8 +29,8 @@ from tests.oracle.variants import PLAIN, VARIANTS, Variant
 pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
 
 EVERYTHING = 10_000
-SERVICES, OTHERS = 8, 120  # of which names are asked under a Corefile that does not ask everything
-IN_OTHER_WAYS = 60  # questions that are asked again over TCP, with EDNS, with other header bits
+SERVICES, OTHERS = 4, 40  # of which names are asked under a Corefile that does not ask everything
+IN_OTHER_WAYS = 30  # questions that are asked again over TCP, with EDNS, with other header bits
 
 
 async def test_corner_cases(tmp_path: Path, met: Counter[str]) -> None:
@@ -52,7 +53,7 @@ async def test_manifests(tmp_path: Path, met: Counter[str]) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_random_clusters(seed: int, tmp_path: Path, met: Counter[str]) -> None:
     """The same for clusters that nobody thought of."""
-    await _compare(PLAIN, random_cluster(seed), SERVICES * 4, tmp_path, met)
+    await _compare(PLAIN, random_cluster(seed), SERVICES, tmp_path, met)
 
 
 async def _compare(
@@ -68,11 +69,18 @@ async def _compare(
     async with both(variant.corefile, objects, folder, files=files) as (coredns, clusterdns):
         theirs, _ = await answers(coredns, asked)
         theirs = await cut_off(coredns, theirs)
+        asked = [question for question in asked if _for_us(question)]
         ours, octets = await answers(clusterdns, asked)
     report = compare(Rules(variant, objects, theirs), theirs, ours, octets, asked)
     met.update(report.rules)
     met["questions"] += report.asked
     assert not report.differences, str(report)
+
+
+def _for_us(question: Question) -> bool:
+    """CNAME, SOA and PTR are asked of CoreDNS to know what a name is; of us a third is enough."""
+    sampled = question.qtype in (5, 6, 12) and not question.name.lower().endswith(".arpa.")
+    return not sampled or crc32(question.octets()) % 3 == 0
 
 
 def _questions(variant: Variant, objects: list[Json], services: int) -> list[Question]:
@@ -82,7 +90,7 @@ def _questions(variant: Variant, objects: list[Json], services: int) -> list[Que
     names += more if services == EVERYTHING else dice.sample(more, OTHERS)
     plain = questions(names, MORE_TYPES, dice)
     rare = questions(dice.sample(names, 40), RARE_TYPES, dice)
-    ways = in_other_ways(plain, dice, IN_OTHER_WAYS * (8 if services == EVERYTHING else 1))
+    ways = in_other_ways(plain, dice, IN_OTHER_WAYS * (16 if services == EVERYTHING else 1))
     asked = dict.fromkeys([*plain, *rare, *ways, *big(variant)])
     if any("minimal" in line for line in variant.others):  # CoreDNS: SERVFAIL for a transfer then
         return [question for question in asked if question.qtype not in TRANSFERS]
