@@ -112,6 +112,7 @@ class Reply:
     truncated: bool = False  # TC as found upstream; our own truncation comes later
     authentic: bool = False  # AD
     recursion: bool | None = None  # RA; None: as the server block says
+    desired: bool | None = None  # RD; None: as in the query
     options: list[Option] = field(default_factory=list)  # EDNS options to answer with
     force_edns: bool = False  # send OPT even if the query had none (EDE of `acl`, `template`)
     keys: frozenset[Key] = frozenset()
@@ -138,6 +139,7 @@ class Reply:
         reply.truncated = flags & TC != 0
         reply.authentic = flags & AD != 0
         reply.recursion = flags & RA != 0
+        reply.desired = None
         reply.options = list(received.options)
         reply.force_edns = False
         reply.keys = _NO_KEYS
@@ -203,6 +205,7 @@ class Plugin:
     recursive: bool = False  # True makes the block answer with RA set (`forward`)
     any_class: bool = False  # True: it must be asked for classes other than IN too (`forward`)
     options: frozenset[int] = frozenset()  # EDNS option codes it looks at; no others change a reply
+    edns_size: int = 0  # what the OPT records of replies tell; 0: the usual size (`bufsize`)
     counted: bool = False  # True: what the block is asked is told to metrics (`prometheus`)
 
     @classmethod

@@ -201,7 +201,7 @@ def _flags(outcome: Outcome) -> str:
         "qr": True,
         "aa": reply.authoritative,
         "tc": reply.truncated,
-        "rd": asked & 0x0100,
+        "rd": asked & 0x0100 if reply.desired is None else reply.desired,
         "ra": recursion and outcome.reply is not None,
         "ad": reply.authentic,
         "cd": asked & 0x0010,

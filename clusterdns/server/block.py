@@ -8,6 +8,7 @@ from typing import NamedTuple
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees
 from clusterdns.plugins.order import COUNTS, NOT_PASSED
+from clusterdns.wire.edns import OUR_SIZE
 from clusterdns.wire.message import IN, REFUSED
 from clusterdns.wire.question import Question
 
@@ -23,6 +24,7 @@ class Block:
     any_class: classes other than IN are given to the plugins too.
     options: codes of the EDNS options that some plugin looks at.
     counted: what it is asked is told to metrics (`prometheus`).
+    edns_size: octets that the OPT records of its replies tell.
     view: the name that metrics know the block by beside its zones; "" without a `view`.
     chain: of a block that is counted, the directives that queries pass in CoreDNS.
     empty: no directive answers anything here.
@@ -43,6 +45,7 @@ class Block:
         self.any_class = any(plugin.any_class for plugin in plugins)
         self.options = frozenset[int]().union(*[plugin.options for plugin in chain])
         self.counted = any(plugin.counted for plugin in plugins)
+        self.edns_size = max(plugin.edns_size for plugin in (*plugins, Plugin())) or OUR_SIZE
         self.view = ""
         names = [plugin.name for plugin in plugins] if self.counted else []
         self.chain = tuple(name for name in names if name not in NOT_PASSED)

@@ -13,12 +13,13 @@ from clusterdns.server.answers import Answers, Look, key_of
 from clusterdns.server.block import Route, Router, serves_class
 from clusterdns.server.counting import DROPPED, Kind, Outcome
 from clusterdns.server.steps import Steps, start
-from clusterdns.wire.edns import Edns, limit_for, reply_edns
+from clusterdns.wire.edns import OUR_SIZE, Edns, limit_for, reply_edns
 from clusterdns.wire.message import (
     AD,
     BADVERS,
     IN,
     NOTIFY,
+    RD,
     REFUSED,
     SERVFAIL,
     Message,
@@ -118,7 +119,7 @@ class Responder:
             if reply is None:
                 self._count(asked, route.zone, None, "", 0)
                 return None
-            finished = _finish(message, reply, route, limit)
+            finished = _finish(message, reply, route, query)
         except ResolveError as error:
             return self._error(asked, error.rcode, route.zone)
         except asyncio.CancelledError:  # too late, or the server stops: the client may ask another
@@ -200,7 +201,7 @@ def _error(message: Message, rcode: int, route: Route | None) -> bytes:
         flags=reply_flags(message.flags, recursion_available=recursive),
         question=message.question,
         rcode=rcode,
-        edns=reply_edns(message.edns),
+        edns=reply_edns(message.edns, OUR_SIZE if route is None else route.block.edns_size),
     )
 
 
@@ -211,18 +212,20 @@ def _size(message: Message, reply: Reply, octets: bytes) -> int:
     return plain_size(message.question, chain(reply.answer, reply.authority, reply.additional))
 
 
-def _finish(message: Message, reply: Reply, route: Route, limit: int) -> bytes:
-    """The reply's octets."""
-    edns = message.edns
+def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes:
+    """The reply's octets. Flags and limit are those that plugins have left to the query."""
+    edns, limit = message.edns, query.limit
     asks_ad = message.flags & AD or (edns is not None and edns.do)  # RFC 6840 section 5.8
     flags = reply_flags(
-        message.flags,
+        query.flags,
         authoritative=reply.authoritative,
         recursion_available=route.block.recursive if reply.recursion is None else reply.recursion,
         authentic=bool(reply.authentic and asks_ad),
         truncated=reply.truncated,
     )
-    edns = reply_edns(edns, options=tuple(reply.options), force=reply.force_edns)
+    if reply.desired is not None:
+        flags = flags | RD if reply.desired else flags & ~RD
+    edns = reply_edns(edns, route.block.edns_size, tuple(reply.options), reply.force_edns)
     if reply.received is not None:
         octets = passed_on(
             reply.received,
