@@ -136,6 +136,7 @@ class Connection(asyncio.Protocol):
         self._others, self._others_s = 0, 0.0  # queries of this turn that were no hits, their time
         self._finishing = False  # no more queries are taken; closes after the last reply
         self._turn: asyncio.Handle | None = None  # the next TURN frames of the buffer
+        self._answering = False  # frames are being taken: a query may let an earlier one go on
         self._reading = True
         self._stuck_since: float | None = None  # loop time; the client does not read its replies
         self._timer: asyncio.TimerHandle | None = None
@@ -203,7 +204,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self) -> None:
         """Takes whole frames from the buffer, at most TURN; their replies are written at once."""
-        self._turn = None
+        self._turn, self._answering = None, True
         now = time.monotonic()
         known = self._tcp.answers.reply
         replies: list[bytes] = []
@@ -213,14 +214,18 @@ class Connection(asyncio.Protocol):
             end = start + int.from_bytes(buffer[at:start], "big")
             if len(buffer) < start or (len(buffer) < end and end - start >= HEADER):
                 break
-            if end - start < HEADER or self._queries == self._tcp.limits.queries:
-                at, self._finishing = len(buffer), True  # nobody we could talk with, or enough
+            if end - start < HEADER:
+                at, self._finishing = len(buffer), True  # nobody we could talk with
                 break
             query, at = buffer[start:end], end
             self._queries += 1
             reply = known(query, now) or self._ask(query, now)
             if reply is not None:
                 replies += (len(reply).to_bytes(2, "big"), reply)
+            if self._queries == self._tcp.limits.queries:
+                at, self._finishing = len(buffer), True
+                break
+        self._answering = False
         self._count(self._queries - before, now)
         self._buffer = buffer[at:]
         if at:
@@ -262,7 +267,7 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Takes up the frames that were held back."""
-        if self._turn is None and self._transport is not None:
+        if self._turn is None and not self._answering and self._transport is not None:
             self._answer()
 
     def _write(self, replies: list[bytes]) -> None:

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from clusterdns import metrics
-from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.waiter import Waiter
 from clusterdns.server.block import Block
 from clusterdns.server.listener import Listener
 from clusterdns.server.tcp import TURN, TcpLimits
@@ -165,6 +166,16 @@ class TestNumbers:
             assert [read(await client.receive()).id for _ in range(2)] == [0, 1]
             assert await client.rest() == b""
 
+    async def test_no_more_than_they_may_be_are_waited_for(self) -> None:
+        gate = Gate(b"a2")
+        async with asking(gate, queries=2) as (client, _):
+            await client.send(query(name("a2"), id=0))
+            await client.send(query(name("a1"), id=1))
+            assert read(await client.receive()).id == 1
+            gate.open.set()
+            assert read(await client.receive()).id == 0
+            assert await client.rest() == b""
+
     async def test_queries_that_wait(self) -> None:
         gate = Gate(b"a2")
         async with asking(gate, under_way=2) as (client, _):
@@ -225,3 +236,33 @@ class TestStop:
                 await server
         with pytest.raises(OSError, match="refused"), socket.socket() as sock:
             sock.connect(listener.addresses[0])
+
+
+class Releases(Plugin):
+    """The name a1 lets those go on that wait, inside of its own call."""
+
+    name = "releases"
+
+    def __init__(self) -> None:
+        self.waiters: list[Waiter[None]] = []
+
+    async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        if query.question.labels[0] == b"a1":
+            for waiter in self.waiters:
+                waiter.set(None)
+        else:
+            self.waiters.append(waiter := Waiter[None]())
+            await waiter
+        return await next(query)
+
+
+async def test_a_query_that_lets_another_of_its_segment_go_on() -> None:
+    """Each is answered once: the buffer is not read anew while it is read."""
+    async with asking(Releases()) as (client, _):
+        await client.send(query(name("a2"), id=1), query(name("a1"), id=2), query(name("a1"), id=3))
+        client.writer.write_eof()
+        got = []
+        with pytest.raises(asyncio.IncompleteReadError):
+            while True:
+                got.append(read(await client.receive()).id)
+        assert sorted(got) == [1, 2, 3]
