@@ -5,10 +5,10 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
-from dnslib import QTYPE, RR
-from dnslib.label import DNSBuffer
+from dnslib import QTYPE
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
@@ -26,6 +26,7 @@ from clusterdns.plugins.base import (
     read_options,
 )
 from clusterdns.wire.question import HEADER, Question
+from clusterdns.wire.sizes import plain_size
 from clusterdns.wire.texts import class_text, rcode_text, type_text
 
 COMMON = (
@@ -209,23 +210,13 @@ def _flags(outcome: Outcome) -> str:
     return ",".join([flag for flag, is_set in flags.items() if is_set])
 
 
-class _Plain(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
-    """A buffer without compression."""
-
-    def encode_name(self, name: object) -> None:
-        self.encode_name_nocompress(name)
-
-
 def _reply_size(outcome: Outcome) -> str:
     """Octets of the reply without compression, truncation and OPT, as CoreDNS tells it."""
     if outcome.rcode is None:
         return "0"
     reply = outcome.reply or Reply()
-    buffer = _Plain()
-    record: RR
-    for record in (*reply.answer, *reply.authority, *reply.additional):
-        record.pack(buffer)
-    return str(HEADER + len(outcome.query.question.name) + 4 + len(buffer))
+    records = chain(reply.answer, reply.authority, reply.additional)
+    return str(plain_size(outcome.query.question, records))
 
 
 def _duration(outcome: Outcome) -> str:

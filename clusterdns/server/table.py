@@ -99,7 +99,7 @@ class Table:
                 self._folded_hits += answer.fold()
 
     def fold(self) -> None:
-        """Has every answer count its hits: 6 milliseconds for 16,000 that all have some."""
+        """Has every answer count its hits: 4 ms for 25,000 that all have some, two full tables."""
         self._fold(self._young)
         self._fold(self._old)
 

@@ -10,7 +10,9 @@ from clusterdns.wire.question import HEADER, Question
 _QTYPE_AND_QCLASS = 4
 _FIXED = 10  # type, class, TTL, RDLENGTH
 _OF_FIXED_SIZE = {QTYPE.A: 4, QTYPE.AAAA: 16}
+_OF_ONE_NAME = {QTYPE.CNAME, QTYPE.NS, QTYPE.PTR}
 _SRV_NUMBERS = 6  # priority, weight, port
+_SOA_NUMBERS = 20  # serial, refresh, retry, expire, minimum
 
 
 class _Plain(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
@@ -37,8 +39,13 @@ def _rdata_size(record: RR) -> int:
     rtype = record.rtype
     if size := _OF_FIXED_SIZE.get(rtype):
         return size
+    rdata = record.rdata
     if rtype == QTYPE.SRV:
-        return _SRV_NUMBERS + _name_size(record.rdata.target.label)
+        return _SRV_NUMBERS + _name_size(rdata.target.label)
+    if rtype == QTYPE.SOA:
+        return _name_size(rdata.mname.label) + _name_size(rdata.rname.label) + _SOA_NUMBERS
+    if rtype in _OF_ONE_NAME:
+        return _name_size(rdata.label.label)
     buffer = _Plain()
-    record.rdata.pack(buffer)
+    rdata.pack(buffer)
     return len(buffer)
