@@ -86,6 +86,8 @@ class Router:
         """blocks: in the Corefile's order; of two with the same zone the first has it."""
         self.blocks = tuple(blocks)
         self.any_class = any(block.any_class for block in self.blocks)
+        # An answer of one block may hold what another one said (`Exchange`).
+        self.options = frozenset[int]().union(*[block.options for block in self.blocks])
         self._routes: dict[bytes, Route] = {}
         for block in self.blocks:
             for zone in block.zones:

@@ -91,7 +91,7 @@ class Responder:
             return self._error(asked, rcode, DROPPED)
         assert route is not None
         limit = limit_for(message.edns, self._transport)
-        key = key_of(octets, message, limit, route.block.options) if route.block.keeps else None
+        key = key_of(octets, message, limit, self.router.options) if route.block.keeps else None
         if isinstance(key, Look):
             known = self._answers.second_look(message, key, now)
             if known is not None:

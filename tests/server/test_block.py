@@ -2,15 +2,17 @@
 
 import math
 
+import dnslib
 import pytest
+from dnslib import RR
 
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import MAX_DEPTH, Plugin, Query, Reply, Resolve, Sees
 from clusterdns.server.block import Block, Router
-from clusterdns.server.steps import Steps, start
+from clusterdns.server.steps import start
 from clusterdns.wire.question import Question
 from tests.plugins.asking import query as inner_query
-from tests.server.asking import Path, query, read
+from tests.server.asking import Path, opt, option, query, read, texts
 from tests.server.toys import Toy, router
 
 
@@ -205,5 +207,21 @@ def test_an_answer_made_of_a_block_that_sees_the_client_is_not_kept() -> None:
     assert (toy.asked, len(path.answers)) == (3, 0)
 
 
-def test_nothing_waits_here() -> None:
-    assert not isinstance(start(router(Toy()).resolve(inner_query("a1.cluster.test."))), Steps)
+class CountsCookies(Plugin):
+    """As many addresses as the client's cookie has octets."""
+
+    name = "counts"
+    options = frozenset({10})
+
+    async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        assert query.edns is not None
+        cookie = sum(len(each.data) for each in query.edns.options)
+        found = [RR(query.question.label, 1, rdata=dnslib.A((10, 0, 0, i))) for i in range(cookie)]
+        return Reply(answer=found, until=math.inf)
+
+
+def test_an_option_that_another_block_reads_is_part_of_the_question() -> None:
+    path = Path(Router([Block(["alias."], [Alias()]), Block(["cluster.test."], [CountsCookies()])]))
+    for size in (8, 16, 8):
+        octets = query("x.alias.", opt=opt(options=option(10, bytes(size))))
+        assert len(texts(path.ask(octets))) == size
