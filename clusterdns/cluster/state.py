@@ -229,11 +229,11 @@ class State:
         try:
             source = snapshot.source_of(self._selection, self._api)[1]
             head = Head(source, now, confirmed, contents.serial, 0)
-            octets = bytearray()
+            pieces: list[bytes] = []
             for piece in snapshot.encode(head, contents.objects):
-                octets += piece
+                pieces.append(piece)
                 await asyncio.sleep(0)
-            await asyncio.to_thread(_write, self.path, octets)
+            await asyncio.to_thread(_write, self.path, pieces)
         except Exception as error:  # an edge: the server goes on, and so does the trying
             self._failed(error)
         else:
@@ -322,14 +322,14 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write(path: Path, octets: bytearray) -> None:
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
     """Puts a file in place of what is there at once, also when the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)  # may be a volume that came late
     _sweep(path)
     number, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(number, "wb") as file:
-            file.write(octets)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

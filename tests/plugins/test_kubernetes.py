@@ -471,6 +471,46 @@ async def test_not_synced_answers_what_is_known() -> None:
     assert texts(reply.answer) == [f"web.shop.svc.{ZONE} 30 IN A 10.3.0.1"]
 
 
+STALE = {
+    "known": (f"web.shop.svc.{ZONE}", "A", 0, True, [5]),
+    "another type": (f"web.shop.svc.{ZONE}", "TXT", 0, True, [5]),
+    "the CNAME of an ExternalName": (f"bank.shop.svc.{ZONE}", "CNAME", 0, True, [5]),
+    "what is lacking": (f"nope.shop.svc.{ZONE}", "A", 2, False, [5]),
+}
+
+
+@pytest.mark.parametrize(("name", "qtype", "rcode", "told", "ttls"), STALE.values(), ids=STALE)
+async def test_the_last_known_state(
+    name: str, qtype: str, rcode: int, told: bool, ttls: list[int]
+) -> None:
+    """A TTL of at most 5 and, for what is answered, RFC 8914's error 3; until synced."""
+    found = index(synced=False)
+    found.restore(SERIAL)
+    plugin = zone(found, "ttl 30\nfallthrough")
+    reply = await plugin.resolve(query(name, qtype), Next(Reply(3)))
+    assert reply is not None
+    assert reply.rcode == rcode
+    assert reply.options == ([(15, b"\0\3")] if told else [])
+    assert (("synced",) in reply.keys) == told
+    assert [record.ttl for record in (*reply.answer, *reply.authority)] == ttls
+    assert not plugin.ready()
+    for kind in KINDS:
+        found.apply(Synced(kind), SERIAL)
+    if told:
+        reply = await plugin.resolve(query(name, qtype), Next())
+        assert reply is not None
+        assert (reply.options, ("synced",) in reply.keys) == ([], False)
+        assert {record.ttl for record in (*reply.answer, *reply.authority)} == {30}
+
+
+async def test_a_small_ttl_is_kept_by_the_last_known_state() -> None:
+    found = index(synced=False)
+    found.restore(SERIAL)
+    reply = await zone(found, "ttl 2").resolve(query(f"web.shop.svc.{ZONE}"), Next())
+    assert reply is not None
+    assert [record.ttl for record in reply.answer] == [2]
+
+
 def test_ready_once_synced() -> None:
     found = index(synced=False)
     plugin = zone(found)
