@@ -105,7 +105,7 @@ class App:
         self.configuration = self._configure(_corefile(options.corefile))
         self.lifecycle = Lifecycle()
         self.listeners = [
-            Listener(each.address, each.port, each.router, place=each.place)
+            Listener(each.address, each.port, each.router, each.limits, each.place)
             for each in self.configuration.sockets
         ]
         self._health: list[socket.socket] = []

@@ -271,6 +271,16 @@ class MetricsPage:
     place: Place | None = None
 
 
+@dataclass
+class TcpTimes:
+    """What `timeouts` says of connections, in seconds; None: as without it."""
+
+    read_s: float | None = None  # to the first whole query
+    write_s: float | None = None  # for the client to take its replies
+    idle_s: float | None = None  # from the last reply to the next query
+    queries: int | None = None  # on one connection; -1: any number
+
+
 Cluster = Callable[[Selection, ApiOptions], Index]
 Forget = Callable[[Iterable[Key]], None]
 
@@ -299,6 +309,7 @@ class Setup:
     forget: Forget = lambda keys: None  # drops finished answers that rest on one of the keys
     root: str = ""  # base of relative file names (`root`)
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
+    tcp_times: TcpTimes = field(default_factory=TcpTimes)
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     metrics: list[MetricsPage] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """A Corefile as parts that serve: server blocks, what they listen on, and their pages."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from clusterdns.corefile.keys import Key, Listening, conflicts, server_keys
@@ -15,9 +15,11 @@ from clusterdns.plugins.base import (
     Plugin,
     ReadyPage,
     Setup,
+    TcpTimes,
 )
 from clusterdns.plugins.order import build
 from clusterdns.server.block import Block, Router
+from clusterdns.server.tcp import TcpLimits
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Socket:
     """One address and port to listen on, and the blocks that answer there.
 
     address: "" for every address. place: of the key that asks for it first.
+    limits: of TCP connections; where blocks with `timeouts` share it, the last word counts.
     """
 
     address: str
@@ -32,6 +35,7 @@ class Socket:
     router: Router
     zones: tuple[str, ...]
     place: Place
+    limits: TcpLimits
 
 
 @dataclass
@@ -53,6 +57,7 @@ class _Served:
     keys: list[Key]
     addresses: list[str]
     plugins: list[Plugin]
+    tcp_times: TcpTimes
 
 
 def configure(
@@ -117,7 +122,7 @@ def _serve(
         plugins = []
     if not plugins and any(line.name.text == "bind" for line in block.directives):
         return None
-    return _Served(keys, setup.bind, plugins)
+    return _Served(keys, setup.bind, plugins, setup.tcp_times)
 
 
 def _not_served(key: Key) -> ConfigError:
@@ -126,16 +131,20 @@ def _not_served(key: Key) -> ConfigError:
 
 def _sockets(served: Iterable[_Served]) -> list[Socket]:
     """One for each address and port, in the file's order, with what is served there."""
-    found: dict[tuple[str, int], list[tuple[list[Key], list[Plugin]]]] = {}
+    found: dict[tuple[str, int], list[tuple[list[Key], _Served]]] = {}
     for one in served:
         ports = dict.fromkeys(key.port for key in one.keys)
         for address, port in product(one.addresses or [""], ports):
             keys = [key for key in one.keys if key.port == port]
-            found.setdefault((address, port), []).append((keys, one.plugins))
+            found.setdefault((address, port), []).append((keys, one))
     return [_socket(address, port, blocks) for (address, port), blocks in found.items()]
 
 
-def _socket(address: str, port: int, blocks: list[tuple[list[Key], list[Plugin]]]) -> Socket:
-    router = Router(Block([key.zone for key in keys], plugins) for keys, plugins in blocks)
+def _socket(address: str, port: int, blocks: list[tuple[list[Key], _Served]]) -> Socket:
+    router = Router(Block([key.zone for key in keys], one.plugins) for keys, one in blocks)
     zones = tuple(key.zone for keys, _ in blocks for key in keys)
-    return Socket(address, port, router, zones, blocks[0][0][0].place)
+    limits = TcpLimits()
+    for _, one in blocks:
+        said = {name: value for name, value in vars(one.tcp_times).items() if value is not None}
+        limits = replace(limits, **said)
+    return Socket(address, port, router, zones, blocks[0][0][0].place, limits)
