@@ -36,12 +36,15 @@ class Attempt:
 
     __slots__ = ("_done", "_figures", "_started", "_timeouts", "asked", "home", "id", "may_repeat")
 
-    def __init__(self, asked: Asked, figures: Figures, timeouts: "Timeouts", done: Done) -> None:
+    def __init__(
+        self, asked: Asked, figures: Figures, timeouts: "Timeouts", done: Done, now: float
+    ) -> None:
+        """now: monotonic seconds."""
         self.asked = asked
         self._figures = figures
         self._timeouts = timeouts
         self._done = done
-        self._started = time.monotonic()
+        self._started = now
         self.home: Home | None = None  # None: not sent, or over
         self.id = b""
         self.may_repeat = False
@@ -81,22 +84,25 @@ class Timeouts:
 
     def __init__(self, usual_s: float) -> None:
         self._usual_s = usual_s
-        self._ends: dict[Attempt, float] = {}  # loop time, rising
+        self._ends: dict[Attempt, float] = {}  # monotonic seconds, rising
         self._timer: asyncio.TimerHandle | None = None
         self._unusual: dict[Attempt, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._ends) + len(self._unusual)
 
-    def add(self, attempt: Attempt, seconds: float) -> None:
-        """Has `timed_out` called after so many seconds, unless it is discarded before."""
-        loop = asyncio.get_running_loop()
+    def add(self, attempt: Attempt, seconds: float, now: float) -> None:
+        """Has `timed_out` called after so many seconds, unless it is discarded before.
+
+        now: monotonic seconds, which are the loop's too.
+        """
         if seconds != self._usual_s:
-            self._unusual[attempt] = loop.call_later(seconds, self._end, attempt)
+            loop = asyncio.get_running_loop()
+            self._unusual[attempt] = loop.call_at(now + seconds, self._end, attempt)
             return
-        self._ends[attempt] = loop.time() + seconds
+        self._ends[attempt] = now + seconds
         if self._timer is None:
-            self._timer = loop.call_later(seconds, self._end_late)
+            self._timer = asyncio.get_running_loop().call_at(now + seconds, self._end_late)
 
     def discard(self, attempt: Attempt) -> None:
         """It is over. The timer stays: the next attempt will want one too."""

@@ -42,9 +42,8 @@ class Datagrams:
         self._timer: asyncio.TimerHandle | None = None
         self.is_stopped = False
 
-    def send(self, attempt: Attempt) -> None:
+    def send(self, attempt: Attempt, now: float) -> None:
         """Sends a question. Raises UpstreamError if that is not possible."""
-        now = time.monotonic()
         sock = self._choose(now)
         try:
             sock.send(attempt, now)

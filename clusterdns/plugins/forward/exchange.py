@@ -129,16 +129,18 @@ class Walk(Generic[U]):
         is_down: Callable[[U], bool],
         any_of: Callable[[Sequence[U]], U],
         attempts: int,
+        *,
         fail_fast: bool = False,
+        begun: bool = False,
     ) -> None:
         """attempts: how many may fail; 0 for any number. fail_fast: where all are down, nobody is
-        asked. any_of: which one else."""
+        asked. any_of: which one else. begun: the first was asked already."""
         self._order = order
         self._is_down = is_down
         self._any_of = any_of
         self._left = attempts or None
         self._fail_fast = fail_fast
-        self._at = 0
+        self._at = int(begun and bool(order))
         self._failovers = 0
         self._ended = not order
         self.all_down = False

@@ -1,8 +1,10 @@
 """A question on its way: from upstream to upstream until one has the reply."""
 
 import asyncio
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 from clusterdns.errors import UpstreamError
 from clusterdns.plugins.forward import figures
@@ -18,6 +20,17 @@ from clusterdns.wire.received import Received
 ROUND_S = 0.05
 
 
+class Owner(Protocol):
+    """Who sends a question on its way."""
+
+    options: Options
+    upstreams: list[Upstream]
+
+    def over(self, flight: "Flight") -> None:
+        """It has ended; those who wait are told next."""
+        ...
+
+
 class Flight:
     """One question, and all who wait for its reply."""
 
@@ -25,11 +38,11 @@ class Flight:
         "_attempt",
         "_by_stream",
         "_deadline",
-        "_ended",
         "_error",
         "_fallback",
         "_is_over",
-        "_options",
+        "_order",
+        "_owner",
         "_pause",
         "_prefers_stream",
         "_upstream",
@@ -38,25 +51,16 @@ class Flight:
         "asked",
     )
 
-    def __init__(
-        self,
-        asked: Asked,
-        by_stream: bool,
-        walk: Walk[Upstream],
-        options: Options,
-        deadline: float,
-        ended: Callable[["Flight"], object],
-    ) -> None:
-        """deadline: monotonic seconds; with no reply by then it has failed. ended: is told so at
-        the end, before those who wait."""
+    def __init__(self, owner: Owner, asked: Asked, by_stream: bool, deadline: float) -> None:
+        """deadline: monotonic seconds; with no reply by then it has failed."""
+        self._owner = owner
         self.asked = asked
+        self._order: Sequence[Upstream] = owner.options.policy(owner.upstreams)
         self._prefers_stream = by_stream
         self._by_stream = by_stream  # the attempt under way
-        self._walk = walk
-        self._options = options
         self._deadline = deadline
-        self._ended = ended
         self._waiters: list[Waiter[Received]] = []
+        self._walk: Walk[Upstream] | None = None  # None: not needed yet
         self._attempt: Attempt | None = None
         self._upstream: Upstream | None = None
         self._pause: asyncio.TimerHandle | None = None
@@ -66,7 +70,7 @@ class Flight:
 
     def join(self) -> Waiter[Received]:
         """Something to await the reply with. It raises UpstreamError when there is none."""
-        waiter = Waiter[Received]()
+        waiter: Waiter[Received] = Waiter()
         self._waiters.append(waiter)
         return waiter
 
@@ -79,12 +83,30 @@ class Flight:
 
     def start(self) -> None:
         """Asks the first upstream. May be over when it returns."""
+        first = self._order[0]
+        if first.is_usable:  # nearly always, and then there is nearly never a second
+            self._upstream = first
+            if self._ask(self._prefers_stream):
+                return
         self._ask_next()
+
+    def _walking(self) -> Walk[Upstream]:
+        """Whom to ask behind the first one."""
+        if self._walk is None:
+            options = self._owner.options
+            self._walk = Walk(
+                [each for each in self._order if not each.is_aside],
+                _is_down,
+                random.choice,
+                options.attempts,
+                fail_fast=options.fail_fast,
+                begun=self._upstream is not None,
+            )
+        return self._walk
 
     def _ask_next(self) -> None:
         """Asks upstreams in turn until a question is on its way."""
-        self._pause = None
-        walk = self._walk
+        walk = self._walking()
         while not self._is_over:
             knew = walk.all_down
             upstream = walk.next()
@@ -94,7 +116,7 @@ class Flight:
                 self._give_up()
                 return
             self._upstream = upstream
-            if walk.wrapped and not self._options.attempts:
+            if walk.wrapped and not self._owner.options.attempts:
                 self._pause = asyncio.get_running_loop().call_later(ROUND_S, self._ask_again)
                 return
             if self._ask(self._prefers_stream):
@@ -107,15 +129,15 @@ class Flight:
 
     def _ask(self, by_stream: bool) -> bool:
         """Whether the question is on its way to the upstream, or the time is over."""
-        upstream = self._upstream
+        upstream, now = self._upstream, time.monotonic()
         assert upstream is not None
-        seconds = min(self._options.read_timeout_s, self._deadline - time.monotonic())
+        seconds = min(self._owner.options.read_timeout_s, self._deadline - now)
         if seconds <= 0:
             self._give_up()
             return True
         self._by_stream = by_stream or upstream.is_stream
         try:
-            self._attempt = upstream.ask(self.asked, by_stream, seconds, self._done)
+            self._attempt = upstream.ask(self.asked, by_stream, seconds, self._done, now)
         except UpstreamError as error:
             self._failed(error)
             return False
@@ -127,13 +149,13 @@ class Flight:
             self._failed(error)
             self._ask_next()
             return
-        options = self._options
+        options = self._owner.options
         if found.truncated and options.prefer_udp and not self._by_stream:
             self._fallback = found
             if not self._ask(by_stream=True):
                 self._ask_next()
             return
-        if found.rcode in options.failover and self._walk.fails_over():
+        if options.failover and found.rcode in options.failover and self._walking().fails_over():
             self._ask_next()
             return
         self._end()
@@ -143,7 +165,7 @@ class Flight:
     def _failed(self, error: UpstreamError) -> None:
         """The upstream did not answer: others may, and is it down?"""
         self._error = error
-        self._walk.failed()
+        self._walking().failed()
         assert self._upstream is not None
         self._upstream.health.suspect()
 
@@ -153,9 +175,14 @@ class Flight:
             for waiter in self._waiters:
                 waiter.set(self._fallback)
             return
-        text = str(self._error or "no healthy proxies")
+        text = str(self._error or self._why_nobody())
         for waiter in self._waiters:
             waiter.fail(UpstreamError(text))
+
+    def _why_nobody(self) -> str:
+        if all(each.is_aside for each in self._order):
+            return "every upstream is set aside: it sends queries back to this server"
+        return "no healthy proxies"
 
     def _end(self) -> None:
         self._is_over = True
@@ -163,4 +190,8 @@ class Flight:
             self._pause.cancel()
         if self._attempt is not None:
             self._attempt.give_up()
-        self._ended(self)
+        self._owner.over(self)
+
+
+def _is_down(upstream: Upstream) -> bool:
+    return upstream.is_down

@@ -1,14 +1,13 @@
 """One `forward` of the Corefile: which names it takes, and how its upstreams are asked."""
 
 import asyncio
-import random
 from collections.abc import Hashable
 
 from clusterdns.errors import ResolveError, UpstreamError
 from clusterdns.plugins.base import Query, Reply, Zones
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Timeouts
-from clusterdns.plugins.forward.exchange import Asked, Walk, asked, is_empty
+from clusterdns.plugins.forward.exchange import asked, is_empty
 from clusterdns.plugins.forward.flight import Flight
 from clusterdns.plugins.forward.options import Options
 from clusterdns.plugins.forward.upstream import Upstream
@@ -32,7 +31,6 @@ class Forwarder:
         self._zone = Zones([options.zone])
         self._excepted = Zones(options.excepted)
         self._takes_all = options.zone == "." and not options.excepted
-        self._order = options.policy
         self._flights: dict[Hashable, Flight] = {}
         self._waiting = 0  # queries
         self._idle = asyncio.Event()
@@ -58,7 +56,9 @@ class Forwarder:
         flight = None if key is None else self._flights.get(key)
         is_new = flight is None
         if flight is None:
-            flight = self._flight(question, by_stream, query.deadline)
+            flight = Flight(self, question, by_stream, query.deadline - MARGIN_S)
+            if key is not None:
+                self._flights[key] = flight
         else:
             figures.shared_questions.add()
         waiter = flight.join()
@@ -104,26 +104,8 @@ class Forwarder:
             return True
         return transport != "udp" and not self.options.prefer_udp
 
-    def _flight(self, question: Asked, by_stream: bool, deadline: float) -> Flight:
-        usable = [each for each in self.upstreams if not each.is_aside]
-        if not usable:
-            raise ResolveError("every upstream is set aside: it sends queries back to this server")
-        walk = Walk[Upstream](
-            self._order(usable),
-            _is_down,
-            random.choice,
-            self.options.attempts,
-            self.options.fail_fast,
-        )
-        flight = Flight(question, by_stream, walk, self.options, deadline - MARGIN_S, self._over)
-        if question.key is not None:
-            self._flights[question.key] = flight
-        return flight
-
-    def _over(self, flight: Flight) -> None:
-        if self._flights.get(flight.asked.key) is flight:
-            del self._flights[flight.asked.key]
-
-
-def _is_down(upstream: Upstream) -> bool:
-    return upstream.is_down
+    def over(self, flight: Flight) -> None:
+        """A question has ended: who asks it from now on has it asked anew."""
+        key = flight.asked.key
+        if key is not None and self._flights.get(key) is flight:
+            del self._flights[key]

@@ -53,9 +53,15 @@ class Streams:
         self._gone = asyncio.Event()
         self.is_stopped = False
 
-    def send(self, attempt: Attempt, fresh: bool = False) -> None:
-        """Sends a question; fresh: by a connection opened for it."""
-        connection = None if fresh else self._choose(time.monotonic())
+    def send(self, attempt: Attempt, now: float) -> None:
+        """Sends a question."""
+        self._send(attempt, self._choose(now))
+
+    def repeat(self, attempt: Attempt) -> None:
+        """Sends a question by a connection opened for it: the one it had has ended."""
+        self._send(attempt, None)
+
+    def _send(self, attempt: Attempt, connection: "Connection | None") -> None:
         if connection is None:
             self._counted.miss()
             connection = self._new()
@@ -237,7 +243,7 @@ class Connection(asyncio.Protocol):
             if attempt.home is not self:
                 continue  # given up by one before it
             if attempt.may_repeat and not self._owner.is_stopped:
-                self._owner.send(attempt, fresh=True)
+                self._owner.repeat(attempt)
             else:
                 attempt.failed(error)
 

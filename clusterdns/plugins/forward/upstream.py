@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from clusterdns.errors import UpstreamError
 from clusterdns.plugins.forward import exchange
@@ -25,9 +26,9 @@ log = logging.getLogger(__name__)
 class Upstream:
     """A server that questions are sent to.
 
+    is_usable: it is neither down nor aside.
     address: as in metrics, logs and `loop`: 10.0.0.2:53.
     is_stream: it is never asked by UDP.
-    is_aside: it gets probes only, since what it is sent comes back to us (`loop`).
     """
 
     def __init__(self, target: Target, options: Options, timeouts: Timeouts) -> None:
@@ -35,7 +36,6 @@ class Upstream:
         ids = Ids()
         self.address = target.address
         self.zone = options.zone
-        self.is_aside = False
         self._target = target
         self.is_stream = options.force_tcp or target.is_tls
         self._timeouts = timeouts
@@ -52,6 +52,8 @@ class Upstream:
             options.max_idle_conns,
             ids,
         )
+        self.is_usable = True
+        self._is_aside = False
         self._pause: asyncio.TimerHandle | None = None
         self._probe = exchange.probe(
             Question.of(options.probe_name, NS), recursive=options.probe_recursive
@@ -66,26 +68,41 @@ class Upstream:
         """Whether it left too many probes without a reply."""
         return self.health.is_down
 
-    def ask(self, question: Asked, by_stream: bool, seconds: float, done: Done) -> Attempt:
+    @property
+    def is_aside(self) -> bool:
+        """Whether it gets probes only, since what it is sent comes back to us (`loop`)."""
+        return self._is_aside
+
+    @is_aside.setter
+    def is_aside(self, is_aside: bool) -> None:
+        self._is_aside = is_aside
+        self._judge()
+
+    def ask(
+        self, question: Asked, by_stream: bool, seconds: float, done: Done, now: float
+    ) -> Attempt:
         """Sends a question; `done` is called with the reply or what went wrong, and never before
-        this returns. Raises UpstreamError if it cannot even be sent."""
-        attempt = Attempt(question, self._figures, self._timeouts, done)
+        this returns. Raises UpstreamError if it cannot even be sent.
+
+        seconds: for the reply. now: monotonic seconds.
+        """
+        attempt = Attempt(question, self._figures, self._timeouts, done, now)
         if by_stream or self.is_stream:
-            self._streams.send(attempt)
+            self._streams.send(attempt, now)
         else:
-            self._datagrams.send(attempt)
-        self._timeouts.add(attempt, seconds)
+            self._datagrams.send(attempt, now)
+        self._timeouts.add(attempt, seconds, now)
         return attempt
 
     async def probe(self, question: Question) -> bool:
         """Whether it replied to this question, whatever it said."""
-        waiter = Waiter[bool]()
+        waiter: Waiter[bool] = Waiter()
 
         def done(found: Received | None, error: UpstreamError | None) -> None:
             waiter.set(found is not None)
 
         try:
-            attempt = self.ask(exchange.probe(question), False, PROBE_S, done)
+            attempt = self._ask_soon(exchange.probe(question), done)
         except UpstreamError:
             return False
         try:
@@ -110,9 +127,12 @@ class Upstream:
         self._datagrams.close()
         await self._streams.close()
 
+    def _ask_soon(self, question: Asked, done: Done) -> Attempt:
+        return self.ask(question, False, PROBE_S, done, time.monotonic())
+
     def _send_probe(self) -> None:
         try:
-            self._probing = self.ask(self._probe, False, PROBE_S, self._probed)
+            self._probing = self._ask_soon(self._probe, self._probed)
         except UpstreamError as error:
             self._probed(None, error)
 
@@ -121,13 +141,18 @@ class Upstream:
         was_down = self.is_down
         if found is not None:
             self.health.replied()
+            self._judge()
             if was_down:
                 log.info("upstream %s is back", self.address)
             return
         self._figures.probe_failed()
         self.health.failed()
+        self._judge()
         if self.is_down and not was_down:
             log.warning("upstream %s is down: %s", self.address, error)
+
+    def _judge(self) -> None:
+        self.is_usable = not (self._is_aside or self.is_down)
 
     def _probe_later(self, seconds: float) -> None:
         self._pause = asyncio.get_running_loop().call_later(seconds, self.health.due)
