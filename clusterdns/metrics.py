@@ -146,6 +146,24 @@ api_lag = Gauge(
     "Since the last event, bookmark or page of the Kubernetes API.",
     ("kind",),
 )
+_REST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # client-go's
+rest_requests = Counter(
+    "coredns_kubernetes_rest_client_requests_total",
+    "Requests to the Kubernetes API; code is <error> for those without an answer.",
+    ("code", "method", "host"),
+)
+rest_duration = Histogram(
+    "coredns_kubernetes_rest_client_request_duration_seconds",
+    "From a request to the Kubernetes API to the begin of its answer.",
+    _REST_BOUNDS,
+    ("verb", "host"),
+)
+rest_waits = Histogram(
+    "coredns_kubernetes_rest_client_rate_limiter_duration_seconds",
+    "How long requests to the Kubernetes API waited for their rate limit.",
+    _REST_BOUNDS,
+    ("verb", "host"),
+)
 dns_requests = Counter(
     "coredns_dns_requests_total",
     "Queries, by what was asked and how.",

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -25,7 +26,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_kube_config
 
-from clusterdns import __version__
+from clusterdns import __version__, metrics
 from clusterdns.cluster.audit import Auditor
 from clusterdns.cluster.connection import ApiOptions, AuditMode, Kubeconfig, TokenBucket, signature
 from clusterdns.cluster.events import Event, Kind
@@ -305,9 +306,17 @@ class Connection:
         self._expires: datetime | None = None
         self._open: set[aiohttp.ClientResponse] = set()
 
+    @property
+    def _host(self) -> str:
+        """What metrics call the API, host and port; "" before anything is known of it."""
+        return urlsplit(self._api.configuration.host).netloc if self._api else ""
+
     async def turn(self) -> None:
         """Waits until the rate limit allows another request."""
-        if seconds := self._rate.take(asyncio.get_running_loop().time()):
+        seconds = self._rate.take(asyncio.get_running_loop().time())
+        if self._host:
+            metrics.rest_waits.observe(seconds, "GET", self._host)
+        if seconds:
             await asyncio.sleep(seconds)
 
     async def get(self, request: Request) -> aiohttp.ClientResponse:
@@ -316,13 +325,18 @@ class Connection:
         Raises TimeoutError, and any of FAILURES.
         """
         limit = self._timing.answer
+        began, code = perf_counter(), "<error>"
         try:
             async with asyncio.timeout(limit):
                 response = await self._get(request)
+            code = str(response.status)
         except aiohttp.ServerTimeoutError as error:
             raise TimeoutError(str(error)) from error
         except TimeoutError:
             raise TimeoutError(f"no answer within {limit:g} s") from None
+        finally:
+            metrics.rest_requests.add(code, "GET", self._host)
+            metrics.rest_duration.observe(perf_counter() - began, "GET", self._host)
         if response.status == 401:
             self._signature = None
         _keep_alive(response)

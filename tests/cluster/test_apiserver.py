@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clusterdns import __version__
+from clusterdns import __version__, metrics
 from clusterdns.cluster.apiserver import ApiServer
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.selection import Selection
@@ -114,6 +114,25 @@ async def test_requests_a_second() -> None:
         async with following(ApiOptions(endpoint=api.url, qps=5, burst=1)) as view:
             await view.until_synced()
         assert time.monotonic() - began >= 0.4  # three kinds: one at once, two a fifth of a second
+
+
+async def test_requests_are_counted_as_client_go_counts_them() -> None:
+    """coredns-behaviour 4.4: verb or method, host, and the code of the answer."""
+    async with Simulated(CLUSTER) as api:
+        api.fault = lambda call: Fault(status=500) if call.resource == "namespaces" else None
+        host = api.url.removeprefix("http://")
+        async with following(api.url) as view:
+            await view.until_failed(2, "Namespace")
+        assert metrics.rest_requests.values["200", "GET", host] >= 2
+        assert metrics.rest_requests.values["500", "GET", host] >= 2
+        answered = sum(
+            times for labels, times in metrics.rest_requests.values.items() if labels[2] == host
+        )
+        assert metrics.rest_duration.count("GET", host) == answered
+        assert metrics.rest_waits.count("GET", host) > 0
+    async with following(api.url) as view:
+        await view.until_failed(2)
+    assert metrics.rest_requests.values["<error>", "GET", host] >= 2
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "pages"])

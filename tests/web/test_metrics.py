@@ -3,6 +3,9 @@
 import asyncio
 import gzip
 import platform
+import re
+from collections.abc import Iterable
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -235,6 +238,27 @@ async def test_names_of_old(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_name_of_old_is_tried() -> None:
     assert set(OLD) == {former.name for former in FORMERLY}
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    """Type and labels of each metric in the tables of docs, by name."""
+    row = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| ([\w, ]*)\|", re.MULTILINE)
+    pages = (Path(__file__).parents[2] / "docs").rglob("*.md")
+    return {
+        name: (kind, labels.strip())
+        for path in pages
+        for name, kind, labels in row.findall(path.read_text(encoding="utf-8"))
+    }
+
+
+def test_docs_have_every_metric_of_the_server() -> None:
+    told = documented()
+    kinds: dict[str, Iterable[Counter | Histogram | Gauge]]
+    kinds = {"counter": metrics.COUNTERS, "histogram": metrics.HISTOGRAMS, "gauge": metrics.GAUGES}
+    own = vars(metrics).values()
+    for kind, each in ((kind, each) for kind, known in kinds.items() for each in known):
+        if any(each is found for found in own):
+            assert told.get(each.name) == (kind, ", ".join(each.labels)), each.name
 
 
 async def test_pages_in_slices_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
