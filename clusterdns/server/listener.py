@@ -11,6 +11,7 @@ from clusterdns.server.block import Router
 from clusterdns.server.counting import Tally
 from clusterdns.server.respond import Responder
 from clusterdns.server.sockets import Bound, bind
+from clusterdns.server.source import loopback_socket
 from clusterdns.server.tcp import Tcp, TcpLimits
 from clusterdns.server.udp import Udp
 from clusterdns.server.underway import STOP_S, UnderWay
@@ -39,6 +40,7 @@ class Listener:
         self._limits = limits or TcpLimits()
         self._place = place
         self._bound: list[Bound] = []
+        self._loopback: list[socket.socket] = []
         self._answers: list[Answers] = []  # of each socket
         self._under_way = UnderWay()
         self._responders: list[Responder] = []
@@ -81,6 +83,8 @@ class Listener:
         """Closes the sockets of a listener that does not serve (any more)."""
         for bound in self._bound:
             bound.close()
+        for sock in self._loopback:
+            sock.close()
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Answers until `stopping`. Queries that wait are finished then, for up to 5 seconds."""
@@ -132,4 +136,7 @@ class Listener:
         tcp = Responder(self._router, of_tcp, "tcp", local)
         self._responders += (udp, tcp)
         self._udp.append(Udp(bound.udp, of_udp, udp, self._under_way))
+        if (loopback := loopback_socket(bound.udp)) is not None:
+            self._loopback.append(loopback)
+            self._udp.append(Udp(loopback, of_udp, udp, self._under_way))
         self._tcp.append(Tcp(bound.tcp, of_tcp, tcp, self._under_way, self._limits))

@@ -168,6 +168,20 @@ class TestSource:
             gate.open.set()
             assert read(await client.receive()).answer
 
+    @pytest.mark.parametrize("addresses", [["a"], ["a", "b"]], ids=["a pod", "a node"])
+    @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "127.8.9.10", "::1"])
+    async def test_the_host_asks_itself(
+        self, address: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(source, "own_addresses", lambda version: addresses)
+        async with (
+            serving(blocks(), address="") as listener,
+            udp((address, listener.port)) as client,
+        ):
+            for _ in range(2):
+                assert read(await client.ask(query(A1))).answer
+            assert listener.hits == 1
+
     def test_only_on_the_wildcard(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", 0))
@@ -178,6 +192,39 @@ class TestSource:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("0.0.0.0", 0))
             assert not source.needs_source(sock)
+
+
+@pytest.mark.parametrize("port_given", [False, True])
+def test_loopback_socket(monkeypatch: pytest.MonkeyPatch, port_given: bool) -> None:
+    monkeypatch.setattr(source, "own_addresses", lambda version: ["a"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(port_given))
+        sock.bind(("0.0.0.0", 0))
+        second = source.loopback_socket(sock)
+        assert second is not None
+        with second:
+            assert second.getsockname() == sock.getsockname()
+            assert source.needs_source(second)
+            assert source.loopback_socket(second) is None
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(b"x", ("127.0.0.2", sock.getsockname()[1]))
+            assert second.recv(9) == b"x"
+
+
+def test_no_loopback_socket_where_the_interface_may_not_be_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source, "_LOOPBACK", b"no-such-device")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("0.0.0.0", 0))
+        assert source.loopback_socket(sock) is None
+
+
+@pytest.mark.parametrize(("family", "address"), [(2, "127.0.0.1"), (10, "::"), (10, "::1")])
+def test_no_loopback_socket_where_there_is_one_address(family: int, address: str) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.bind((address, 0))
+        assert source.loopback_socket(sock) is None
 
 
 ANCILLARY: dict[str, tuple[source.Ancillary, source.Ancillary]] = {
