@@ -98,9 +98,15 @@ def families(runtime: bool) -> Iterator[Metric]:
         (_histogram(each.name, each) for each in histograms.values()),
         (_gauge(each.name, each.text, each.labels, each.values()) for each in gauges.values()),
         (_former(each, counters, histograms, gauges) for each in FORMERLY),
-        (_zero(name, ALWAYS[name]) for name in ALWAYS if name not in {*counters, *gauges}),
     )
-    yield from (family for family in made if family is not None)
+    told = set()
+    for family in made:
+        if family is not None:
+            told.add(family.name)
+            yield family
+    for name, text in ALWAYS.items():
+        if name.removesuffix(_TOTAL) not in told:
+            yield _zero(name, text)
     yield from PROCESS_COLLECTOR.collect()
     yield from PLATFORM_COLLECTOR.collect()
     yield from GC_COLLECTOR.collect()
@@ -194,9 +200,10 @@ def _picked(names: Labels, values: Labels, kept: Labels) -> Labels:
     return tuple(of[name] for name in kept)
 
 
-def _zero(name: str, text: str) -> Metric | None:
-    make = _counter if name.endswith(_TOTAL) else _gauge
-    return make(name, text, (), {(): 0})
+def _zero(name: str, text: str) -> Metric:
+    if name.endswith(_TOTAL):
+        return CounterMetricFamily(name.removesuffix(_TOTAL), text, 0)
+    return GaugeMetricFamily(name, text, 0)
 
 
 def _runtime() -> Iterator[Metric]:

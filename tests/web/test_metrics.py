@@ -149,10 +149,19 @@ async def test_without_labels_from_the_start_with_labels_from_the_first() -> Non
     assert "coredns_dns_request_duration_seconds" not in families
 
 
-async def test_what_is_always_there_gives_way_to_who_counts_it() -> None:
-    body, _ = await exposition()
-    for name in ALWAYS:
-        assert body.count(f"# TYPE {name} ".encode()) == 1
+async def test_what_is_always_there_gives_way_to_who_counts_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("COUNTERS", "HISTOGRAMS", "GAUGES"):
+        monkeypatch.setattr(metrics, name, [])
+    Counter("coredns_reload_failed_total", "A.").add(by=2)
+    when = Gauge("coredns_hosts_reload_timestamp_seconds", "B.")
+    assert all((await exposition())[0].count(f"# TYPE {name} ".encode()) == 1 for name in ALWAYS)
+    with when.given_by(lambda: {(): 5.0}):
+        families = await found()
+    assert series(families, "coredns_reload_failed_total") == {(): 2}
+    assert series(families, "coredns_hosts_reload_timestamp_seconds") == {(): 5}
+    assert series(families, "coredns_local_localhost_requests_total") == {(): 0}
 
 
 async def test_build_info() -> None:
