@@ -156,7 +156,8 @@ async def test_what_is_always_there_gives_way_to_who_counts_it(
         monkeypatch.setattr(metrics, name, [])
     Counter("coredns_reload_failed_total", "A.").add(by=2)
     when = Gauge("coredns_hosts_reload_timestamp_seconds", "B.")
-    assert all((await exposition())[0].count(f"# TYPE {name} ".encode()) == 1 for name in ALWAYS)
+    body, _ = await exposition()
+    assert all(body.count(f"# TYPE {name} ".encode()) == 1 for name in ALWAYS)
     with when.given_by(lambda: {(): 5.0}):
         families = await found()
     assert series(families, "coredns_reload_failed_total") == {(): 2}
