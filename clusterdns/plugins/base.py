@@ -67,6 +67,7 @@ class Query:
     server: str = ""  # the listener's name in metrics: dns://:53
     view: str = ""  # of the server block (`view`)
     depth: int = 0  # how many inner queries deep, see `inner`
+    labels: "dict[str, Label] | None" = None  # what plugins tell of it (`metadata`); None: nothing
 
     def inner(self, question: Question) -> "Query":
         """A query for another question by the same client, to be given to `exchange.resolve`.
@@ -195,6 +196,7 @@ class _Unparsed(Reply):
 
 
 Resolve = Callable[[Query], Awaitable[Reply | None]]  # None: no reply is sent at all
+Label = Callable[[], str]  # a figure of a query, worked out when somebody asks for it
 
 
 class Plugin:
@@ -227,6 +229,10 @@ class Plugin:
     def ready(self) -> bool:
         """Whether the `ready` directive may say yes on this plugin's behalf."""
         return True
+
+    def metadata(self, query: Query) -> "Mapping[str, Label]":
+        """What it can tell of a query to others, by label: DIRECTIVE/NAME (`metadata`)."""
+        return {}
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Does what goes on beside the queries, until `stopping` is set: files read again, checks.
@@ -317,6 +323,7 @@ class Setup:
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     recursive: bool = False  # RA is set on replies; known once every directive is parsed
+    plugins: "list[Plugin]" = field(default_factory=list)  # of this block; known then too
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

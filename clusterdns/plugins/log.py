@@ -153,7 +153,9 @@ def _compile(form: str) -> list[Piece]:
     pieces: list[Piece] = []
     end = 0
     for found in _PLACEHOLDER.finditer(form):
-        value = _VALUES.get(found[0]) or (_metadata if found[0].startswith("{/") else None)
+        value = _VALUES.get(found[0])
+        if found[0].startswith("{/"):
+            value = _labelled(found[0][2:-1])
         if value:
             pieces += [_literal(form[end : found.start()]), value]
             end = found.end()
@@ -164,9 +166,14 @@ def _literal(text: str) -> Piece:
     return lambda outcome: text
 
 
-def _metadata(outcome: Outcome) -> str:
-    """The value of a metadata label; without the directive `metadata` none has one."""
-    return EMPTY
+def _labelled(label: str) -> Piece:
+    """The value of a label; only with the directive `metadata` one has any."""
+
+    def value(outcome: Outcome) -> str:
+        found = (outcome.query.labels or {}).get(label)
+        return found() if found else EMPTY
+
+    return value
 
 
 def _host(address: str) -> str:

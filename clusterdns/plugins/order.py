@@ -92,6 +92,7 @@ def build(block: ServerBlock, setup: Setup) -> list[Plugin]:
             plugins.append(plugin_class(directives[0].name).parse(directives, setup))
     if setup.faults:
         raise min(setup.faults, key=lambda fault: fault.place or ())
+    setup.plugins += plugins
     setup.recursive = any(plugin.recursive for plugin in plugins)
     return plugins
 

@@ -12,7 +12,8 @@ from dnslib import QTYPE, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.base import Label, Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.question import Question
@@ -108,6 +109,13 @@ class Kubernetes(Plugin):
         if isinstance(found, Records) and found.chase is not None:
             return await _chased(query, reply, found.chase)
         return reply
+
+    def metadata(self, query: Query) -> dict[str, Label]:
+        zones = [zone.label for zone in self.zone_options.zones]
+        return {
+            **dict(client_labels(query, self.index)),
+            **dict(name_labels(query.question.labels, zones)),
+        }
 
     def _reply(self, found: Found, question: Question) -> Reply:
         match found:
