@@ -85,7 +85,6 @@ class Router:
     def __init__(self, blocks: Iterable[Block]) -> None:
         """blocks: in the Corefile's order; of two with the same zone the first has it."""
         self.blocks = tuple(blocks)
-        self.any_class = any(block.any_class for block in self.blocks)
         # An answer of one block may hold what another one said (`Exchange`).
         self.options = frozenset[int]().union(*[block.options for block in self.blocks])
         self._routes: dict[bytes, Route] = {}

@@ -367,6 +367,19 @@ def test_an_option_that_a_plugin_reads_is_part_of_the_question() -> None:
     assert len(path.answers) == 3
 
 
+class AnyClass(Toy):
+    any_class = True
+
+
+@pytest.mark.parametrize("name", ["a.cluster.test.", "A.cluster.test."])
+def test_the_class_is_part_of_the_question(name: str) -> None:
+    toy = AnyClass()
+    path = Path(router(toy))
+    for qclass in (1, 3, 255, 1, 3, 255):
+        assert read(path.ask(query(name, qclass=qclass))).question[0].rdclass == qclass
+    assert toy.asked == 3
+
+
 class Waits(Toy):
     """Looks, and then waits for its release."""
 
