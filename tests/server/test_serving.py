@@ -134,6 +134,25 @@ async def test_nothing_is_left() -> None:
         stopping.set()
         gate.open.set()
         await asyncio.wait_for(server, 5)
+        assert not any(each.connections for each in listener._tcp)
     assert asyncio.all_tasks() == tasks
     gc.collect()
     assert open_files() == files
+
+
+async def test_a_stop_waits_for_datagrams_whose_reply_comes_later() -> None:
+    gate = Gate(b"a2")
+    listener = Listener("127.0.0.1", 0, router(gate, Toy()))
+    listener.open()
+    stopping = asyncio.Event()
+    server = asyncio.create_task(listener.serve(stopping))
+    async with udp(listener.addresses[0]) as client:
+        await client.send(query(f"a2.{ZONE}"))
+        await asyncio.wait_for(gate.came.get(), 5)
+        stopping.set()
+        for _ in range(20):  # turns, in which a server that does not wait would be gone
+            await asyncio.sleep(0)
+        assert not server.done()
+        gate.open.set()
+        assert (await client.receive())[3] & 0xF == 0
+        await asyncio.wait_for(server, 5)
