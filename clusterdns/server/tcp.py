@@ -11,7 +11,6 @@ from clusterdns.server.respond import Responder
 from clusterdns.server.sockets import BACKLOG
 from clusterdns.server.steps import Steps
 from clusterdns.server.underway import UnderWay
-from clusterdns.wire.question import HEADER
 
 # Frames that are answered before the loop gets its turn: with none of them known, 5 ms.
 TURN = 64
@@ -212,10 +211,7 @@ class Connection(asyncio.Protocol):
         while not self._is_held and self._queries - before < TURN:
             start = at + 2
             end = start + int.from_bytes(buffer[at:start], "big")
-            if len(buffer) < start or (len(buffer) < end and end - start >= HEADER):
-                break
-            if end - start < HEADER:
-                at, self._finishing = len(buffer), True  # nobody we could talk with
+            if len(buffer) < end:
                 break
             query, at = buffer[start:end], end
             self._queries += 1
