@@ -33,6 +33,7 @@ def corner_cases() -> list[Json]:
         *_shared_addresses(),
         *_cluster_ip_endpoints(),
         *_headless(),
+        *_topology_zones(),
         *_headless_families(),
         *_headless_crowds(),
         *_hidden(),
@@ -220,6 +221,28 @@ def _headless() -> Iterator[Json]:
     yield endpoint_slice(
         "shop", "unspoken-protocol", [endpoint("10.244.5.56")], [port(80, "http", None)]
     )
+
+
+def _topology_zones() -> Iterator[Json]:
+    """1.18: endpoints in topology zones, whose names may have dots and capitals; and of none."""
+    yield service("shop", "zoned", ports=[HTTP])
+    yield endpoint_slice(
+        "shop",
+        "zoned",
+        [
+            endpoint("10.244.5.61", topology_zone="west-2a"),
+            endpoint("10.244.5.62", topology_zone="west-2b", hostname="b-0"),
+            endpoint("10.244.5.63", topology_zone="west-2b"),
+            endpoint("10.244.5.64", topology_zone="East.1C"),
+            endpoint("10.244.5.65"),
+        ],
+        [HTTP, port(53, "dns", "UDP")],
+    )
+    members = [endpoint("fd00:5::61", topology_zone="west-2a")]
+    yield endpoint_slice("shop", "zoned", members, [HTTP], suffix="6")
+    yield service("shop", "zoned-ip", "10.96.1.61", [HTTP])
+    members = [endpoint("10.244.5.67", topology_zone="west-2a")]
+    yield endpoint_slice("shop", "zoned-ip", members, [HTTP])
 
 
 def _headless_families() -> Iterator[Json]:

@@ -84,7 +84,13 @@ def load_balancer(
     return made
 
 
-def endpoint(*addresses: str, ready: bool | None = True, hostname: str = "", pod: str = "") -> Json:
+def endpoint(
+    *addresses: str,
+    ready: bool | None = True,
+    hostname: str = "",
+    pod: str = "",
+    topology_zone: str = "",
+) -> Json:
     """An endpoint of a slice; ready None leaves the conditions out."""
     found: Json = {"addresses": list(addresses)}
     if ready is not None:
@@ -93,6 +99,8 @@ def endpoint(*addresses: str, ready: bool | None = True, hostname: str = "", pod
         found["hostname"] = hostname
     if pod:
         found["targetRef"] = {"kind": "Pod", "name": pod, "uid": f"uid-of-{pod}"}
+    if topology_zone:
+        found["zone"] = topology_zone
     return found
 
 

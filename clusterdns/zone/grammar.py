@@ -5,11 +5,13 @@ Labels are read from the right, as the DNS specification for Kubernetes builds t
     <service>.<namespace>.svc.<zone>                     a Service
     <port>.<protocol>.<service>.<namespace>.svc.<zone>   its ports, underscores optional
     <endpoint>.<service>.<namespace>.svc.<zone>          one of its endpoints, by host name
+    <topology zone>.pin._zone.<service>.<namespace>.svc.<zone>     those of its endpoints there,
+    <topology zone>.prefer._zone.<service>.<namespace>.svc.<zone>  or all where none is
     <address>.<namespace>.pod.<zone>                     a pod, dots and colons as dashes
 
 and beside them the apex, `ns.dns`, `dns-version` and reverse names. `parse` says what a name asks
 for, whether or not it exists; the number of labels left of the Service picks the rule from
-`_SERVICE_RULES`, so that another form of name is one more entry there.
+`_SERVICE_RULES`; a topology zone may have dots, so what has more labels is one of those names.
 """
 
 import re
@@ -60,6 +62,15 @@ class EndpointName(NamedTuple):
         return ServiceName(self.namespace, self.service, "", _without_underscore(self.endpoint))
 
 
+class ZonalName(NamedTuple):
+    """The endpoints of a headless Service in a topology zone; "" for the name above all of them."""
+
+    namespace: str
+    service: str
+    topology_zone: str  # in lower case; its dots are those of the name
+    prefer: bool  # True: all endpoints where the zone has none; False: then there are none
+
+
 class PodName(NamedTuple):
     namespace: str
     pod: str  # the label, as 10-1-2-3
@@ -69,7 +80,7 @@ class ReverseName(NamedTuple):
     address: Address
 
 
-Name = Fixed | NamespaceName | ServiceName | EndpointName | PodName | ReverseName
+Name = Fixed | NamespaceName | ServiceName | EndpointName | ZonalName | PodName | ReverseName
 
 
 def parse(below: Labels, whole: Labels) -> Name | None:
@@ -117,8 +128,15 @@ def _reverse_ipv6(labels: Labels) -> Address | None:
 
 
 def _service_tree(below: Labels) -> Name | None:
+    if below[-4:-3] == _ZONE and below[-5:-4] in _ZONE_WORDS:
+        return _zonal(tuple(map(_text, below[:-1])))
     rule = _SERVICE_RULES.get(len(below))
     return rule(tuple(map(_text, below[:-1]))) if rule else None
+
+
+def _zonal(labels: Sequence[str]) -> Name:
+    *topology_zone, word, _, service, namespace = labels
+    return ZonalName(namespace, service, ".".join(topology_zone), word == "prefer")
 
 
 def _pod_tree(below: Labels) -> Name | None:
@@ -146,6 +164,8 @@ def _text(label: bytes) -> str:
     return "\\" if label.translate(None, _PLAIN) else label.decode("ascii")
 
 
+_ZONE = (b"_zone",)
+_ZONE_WORDS = ((b"pin",), (b"prefer",))
 _SERVICE_RULES: dict[int, Callable[[tuple[str, ...]], Name]] = {  # by labels, `svc` included
     1: lambda _: Fixed.EMPTY,
     2: lambda labels: NamespaceName(labels[0], "svc"),

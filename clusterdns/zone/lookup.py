@@ -21,6 +21,7 @@ from clusterdns.zone.grammar import (
     PodName,
     ReverseName,
     ServiceName,
+    ZonalName,
     parse,
 )
 from clusterdns.zone.index import SYNCED, Index
@@ -145,6 +146,8 @@ class Lookup:
                 return self._service(asked, name)
             case EndpointName():
                 return self._endpoint(asked, name)
+            case ZonalName():
+                return self._zonal(asked, name)
             case ReverseName(address):
                 return self._reverse(asked, address)
             case PodName():
@@ -203,9 +206,30 @@ class Lookup:
             return self._srv(asked, keys, found)
         if found:
             return self._addresses(asked, keys, [target.address for target in found])
+        if self._options.zonal and name.endpoint == "_zone" and service.headless:
+            return NoData(asked.zone, keys)  # <topology zone>.pin is below it
         # Or else it is like _tcp, which has its ports' names below it: RFC 4592 section 2.2.2.
         ports = self._service(asked._replace(qtype=QTYPE.ANY), name.ports)
         return ports if isinstance(ports, NxDomain | NotSynced) else NoData(asked.zone, keys)
+
+    def _zonal(self, asked: _Asked, name: ZonalName) -> Found:
+        """Of a headless Service every topology zone has its names, though mostly no endpoints."""
+        if not self._options.zonal:
+            return self._missing(asked, NO_KEYS)
+        service, slices, keys = self._view.known(name.namespace, name.service)
+        if service is None or not service.headless:
+            return self._missing(asked, keys)
+        if not name.topology_zone:
+            return NoData(asked.zone, keys)
+        pod_names = self._options.endpoint_pod_names
+        found = targets.zonal_targets(
+            service, slices, name.topology_zone, name.prefer, asked.zone, pod_names
+        )
+        if not found and not self._index.synced:
+            return self._missing(asked, keys)
+        if asked.qtype == _SRV:
+            return self._srv(asked, keys, found)
+        return self._addresses(asked, keys, [target.address for target in found])
 
     def _alias(self, asked: _Asked, keys: Keys, text: str) -> Found:
         """An ExternalName: its CNAME for every type, and for A and AAAA what stands behind it."""

@@ -67,6 +67,23 @@ def endpoint_targets(
     return _named(service, members, zone, pod_names)
 
 
+def zonal_targets(
+    service: Service,
+    slices: Iterable[EndpointSlice],
+    topology_zone: str,
+    prefer: bool,
+    zone: DNSLabel,
+    pod_names: bool,
+) -> list[Target]:
+    """The endpoints of a headless Service in this topology zone, under their ordinary names.
+
+    topology_zone: in lower case. prefer: all endpoints where none is there.
+    """
+    members = list(endpoints(slices, "", ""))
+    there = [each for each in members if each[0].topology_zone.lower() == topology_zone]
+    return _named(service, there or (members if prefer else []), zone, pod_names)
+
+
 Member = tuple[Endpoint, tuple[Port, ...]]  # and its ports that were asked for
 
 

@@ -34,6 +34,7 @@ class ZoneOptions:
     ignore_empty: bool = False
     noendpoints: bool = False
     endpoint_pod_names: bool = False
+    zonal: bool = False
     local_addresses: tuple[Address, ...] = ()
 
 

@@ -63,6 +63,8 @@ def specials(objects: Iterable[Json], variant: Variant) -> Group:
     for obj in objects:
         if obj["kind"] == "Service" and obj["spec"].get("externalName"):
             found.append(obj["spec"]["externalName"].removesuffix(".") + ".")
+    if variant.words("zonal") is not None:
+        found += _topology_zones(f"shop.svc.{variant.primary}")
     return [*found, *FOREIGN]
 
 
@@ -177,6 +179,27 @@ def _service(obj: Json, slices: Iterable[Json], zone: str) -> Iterator[str]:
             yield f"{name}.{base}"
         yield f"_http._tcp.{name}.{base}"
         yield f"x.{name}.{base}"
+
+
+def _topology_zones(space: str) -> Iterator[str]:
+    """1.18: of headless Services, of such with a cluster IP, and of none."""
+    for name in ("zoned", "empty", "web", "zoned-ip", "nope"):
+        for topology_zone in (
+            "west-2a",
+            "West-2b",
+            "west-2c",
+            "east.1c",
+            "1c",
+            "a.b.c",
+            "_",
+            "x\\.y",
+        ):
+            for word in ("pin", "prefer"):
+                yield f"{topology_zone}.{word}._zone.{name}.{space}"
+        yield from (f"{word}.{name}.{space}" for word in ("_zone", "pin._zone", "prefer._zone"))
+        yield from (f"x.florp._zone.{name}.{space}", f"x.pin.zone.{name}.{space}")
+        yield from (f"_http._tcp.x.pin._zone.{name}.{space}", f"x.pin._zone.y.{name}.{space}")
+        yield from (f"_pin._zone.{name}.{space}", f"x._zone.{name}.{space}")
 
 
 def _endpoint_labels(endpoint: Json) -> Iterator[str]:

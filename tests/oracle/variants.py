@@ -82,6 +82,7 @@ VARIANTS = (
     Variant("namespace labels", ("pods verified", "namespace_labels track=blue")),
     Variant("labels", ("pods verified", "labels track in (blue)", "ttl 3600")),
     Variant("pod names", ("endpoint_pod_names",)),
+    Variant("zonal", ("zonal", "pods insecure")),
     Variant("no endpoints", ("noendpoints", "pods insecure")),
     Variant("ignore empty", ("ignore empty_service", "pods insecure")),
     Variant("ignore empty, no endpoints", ("ignore empty_service", "noendpoints")),

@@ -13,7 +13,7 @@ from tests.plugins.asking import new_setup
 
 PAGES = Path(__file__).parents[2] / "docs" / "directives"
 EXAMPLE = re.compile(r"^```corefile\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_YET = {"multicluster", "zonal"}  # options that are refused
+NOT_YET = {"multicluster"}  # options that are refused
 SYNTAX = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -263,7 +263,6 @@ def block(lines: str) -> str:
             "3:2: namespaces and namespace_labels cannot both be set",
         ),
         (block("zonal\n noendpoints"), "3:2: zonal needs the endpoints that noendpoints"),
-        (block("zonal"), "2:2: option 'zonal' of kubernetes does not exist in this version"),
         (block("multicluster b"), "2:2: option 'multicluster' of kubernetes does not exist"),
         (block("multicluster b c"), "2:17: multicluster zone c. is none of kubernetes: a. b."),
         (block("pods insecure {\n x\n }"), "2:2: pods takes no block"),

@@ -64,8 +64,8 @@ def alias(name: str, target: str, *ports: Port, namespace: str = "shop") -> Serv
     return Service(namespace, name, ports=ports, external_name=target)
 
 
-def endpoint(text: str, hostname: str = "", pod: str = "") -> Endpoint:
-    return Endpoint(ip(text), text, hostname, pod)
+def endpoint(text: str, hostname: str = "", pod: str = "", topology_zone: str = "") -> Endpoint:
+    return Endpoint(ip(text), text, hostname, pod, topology_zone)
 
 
 def members(

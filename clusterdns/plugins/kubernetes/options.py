@@ -65,6 +65,7 @@ class Options:
             ignore_empty=self._ignore_empty,
             noendpoints="noendpoints" in self._at,
             endpoint_pod_names="endpoint_pod_names" in self._at,
+            zonal="zonal" in self._at,
             local_addresses=() if self._setup.bind else _local_addresses(),
         )
 
@@ -75,6 +76,7 @@ class Options:
             endpoints="noendpoints" not in self._at,
             pods=self._pods == "verified",
             pod_names="endpoint_pod_names" in self._at,
+            topology_zones="zonal" in self._at,
         )
 
     def _read(self, line: Directive) -> None:
@@ -95,8 +97,6 @@ class Options:
         if "zonal" in self._at and "noendpoints" in self._at:
             place = max(self._at["zonal"], self._at["noendpoints"])
             raise ConfigError("zonal needs the endpoints that noendpoints takes away", place)
-        if "zonal" in self._at:
-            raise _not_yet("zonal", self._at["zonal"])
 
     def _api(self, **changes: Any) -> None:
         self.api = replace(self.api, **changes)
