@@ -205,6 +205,7 @@ class Plugin:
     name: ClassVar[str]  # the word in the Corefile
     sees: Sees = Sees.QUESTION
     recursive: bool = False  # True makes the block answer with RA set (`forward`)
+    view: str = ""  # what metrics call the server block; not "": it takes what `admits` says alone
     any_class: bool = False  # True: it must be asked for classes other than IN too (`forward`)
     options: frozenset[int] = frozenset()  # EDNS option codes it looks at; no others change a reply
     edns_size: int = 0  # what the OPT records of replies tell; 0: the usual size (`bufsize`)
@@ -229,6 +230,13 @@ class Plugin:
     def ready(self) -> bool:
         """Whether the `ready` directive may say yes on this plugin's behalf."""
         return True
+
+    def admits(self, query: Query) -> bool:
+        """Whether the server block takes this query; only asked of one with a `view`."""
+        return True
+
+    def collect(self, query: Query) -> None:
+        """Puts what others tell of the query into it; only `metadata` does."""
 
     def metadata(self, query: Query) -> "Mapping[str, Label]":
         """What it can tell of a query to others, by label: DIRECTIVE/NAME (`metadata`)."""

@@ -30,8 +30,12 @@ class Metadata(Plugin):
         return cls(zone_names(directive.arguments, setup.zones, setup.warnings), setup)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
+        self.collect(query)
+        return await next(query)
+
+    def collect(self, query: Query) -> None:
+        query.labels = None
         if query.question in self._zones:
             query.labels = {}
             for plugin in self._setup.plugins:
                 query.labels |= plugin.metadata(query)
-        return await next(query)

@@ -25,6 +25,7 @@ class Block:
     options: codes of the EDNS options that some plugin looks at.
     counted: what it is asked is told to metrics (`prometheus`).
     edns_size: octets that the OPT records of its replies tell.
+    filter: decides which queries the block takes (`view`); None: all.
     view: the name that metrics know the block by beside its zones; "" without a `view`.
     chain: of a block that is counted, the directives that queries pass in CoreDNS.
     empty: no directive answers anything here.
@@ -46,7 +47,9 @@ class Block:
         self.options = frozenset[int]().union(*[plugin.options for plugin in chain])
         self.counted = any(plugin.counted for plugin in plugins)
         self.edns_size = max(plugin.edns_size for plugin in (*plugins, Plugin())) or OUR_SIZE
-        self.view = ""
+        deciding = [plugin for plugin in plugins if type(plugin).admits is not Plugin.admits]
+        self.filter = next(iter(deciding), None)
+        self.view = self.filter.view if self.filter else ""
         names = [plugin.name for plugin in plugins] if self.counted else []
         self.chain = tuple(name for name in names if name not in NOT_PASSED)
         behind = [*self.chain, ""][self.chain.index(COUNTS) + 1 :] if self.counted else [""]
@@ -83,32 +86,50 @@ class Router:
     """The server blocks of one listener, and the `Exchange` of the queries that come in by it."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        """blocks: in the Corefile's order; of two with the same zone the first has it."""
+        """blocks: in the Corefile's order; of two with the same zone the first one that takes a
+        query has it."""
         self.blocks = tuple(blocks)
         # An answer of one block may hold what another one said (`Exchange`).
         self.options = frozenset[int]().union(*[block.options for block in self.blocks])
-        self._routes: dict[bytes, Route] = {}
+        self._routes: dict[bytes, list[Route]] = {}
         for block in self.blocks:
             for zone in block.zones:
-                self._routes.setdefault(Question.of(zone, 0).folded, Route(zone, block))
+                routes = self._routes.setdefault(Question.of(zone, 0).folded, [])
+                routes.append(Route(zone, block))
+        filters = [block.filter for block in self.blocks if block.filter]
+        self.filtered = bool(filters)
+        if any(each.sees is not Sees.QUESTION for each in filters):
+            for block in self.blocks:  # the same octets may be for another one
+                block.keeps = False
 
-    def find(self, question: Question) -> Route | None:
+    def find(self, question: Question, query: Query | None = None) -> Route | None:
         """The route of the longest zone that the question's name is in; None: it is in none.
 
         DS records of a zone are held by its parent (RFC 4035 section 3.1.4.1): a question for them
         goes to the longest zone above, or to the zone itself if there is none.
+
+        query: what blocks with a `view` look at, of several with the same zone in their order;
+            needed where the router is `filtered`. A zone that no block takes it for is passed over.
         """
         name = question.folded
-        own = self._routes.get(name)
+        own = self._at(name, query)
         if own is not None and question.qtype != DS:
             return own
-        return self._above(name) or own
+        return self._above(name, query) or own
 
-    def _above(self, name: bytes) -> Route | None:
+    def _above(self, name: bytes, query: Query | None) -> Route | None:
         at = 0
         while length := name[at]:
             at += length + 1
-            if (route := self._routes.get(name[at:])) is not None:
+            if (route := self._at(name[at:], query)) is not None:
+                return route
+        return None
+
+    def _at(self, zone: bytes, query: Query | None) -> Route | None:
+        for route in self._routes.get(zone, ()):
+            if route.block.filter is None:
+                return route
+            if query is not None and route.block.filter.admits(query):
                 return route
         return None
 
@@ -118,7 +139,8 @@ class Router:
         A reply that passed a plugin which must see more than the question is not to be kept, nor
         whatever rests on it.
         """
-        route = self.find(query.question)
+        route = self.find(query.question, query)
+        query.labels = None
         if route is None or not serves_class(route.block, query.question):
             return Reply(rcode=REFUSED, until=math.inf)
         query.zone, query.view = route.zone, route.block.view

@@ -58,6 +58,7 @@ class _Served:
     addresses: list[str]
     plugins: list[Plugin]
     tcp_times: TcpTimes
+    filtered: bool  # a `view` decides which queries it takes
 
 
 def configure(
@@ -82,7 +83,7 @@ def configure(
         for block in corefile.blocks
         if (one := _serve(block, configuration, cluster, forget, default_port, faults))
     ]
-    faults += conflicts(Listening(one.keys, one.addresses) for one in served)
+    faults += conflicts(Listening(one.keys, one.addresses, one.filtered) for one in served)
     if errors is not None:
         errors += faults
     elif faults:
@@ -122,7 +123,8 @@ def _serve(
         plugins = []
     if not plugins and any(line.name.text == "bind" for line in block.directives):
         return None
-    return _Served(keys, setup.bind, plugins, setup.tcp_times)
+    filtered = any(line.name.text == "view" for line in block.directives)
+    return _Served(keys, setup.bind, plugins, setup.tcp_times, filtered)
 
 
 def _not_served(key: Key) -> ConfigError:
@@ -142,7 +144,7 @@ def _sockets(served: Iterable[_Served]) -> list[Socket]:
 
 def _socket(address: str, port: int, blocks: list[tuple[list[Key], _Served]]) -> Socket:
     router = Router(Block([key.zone for key in keys], one.plugins) for keys, one in blocks)
-    zones = tuple(key.zone for keys, _ in blocks for key in keys)
+    zones = tuple(dict.fromkeys(key.zone for keys, _ in blocks for key in keys))
     limits = TcpLimits()
     for _, one in blocks:
         said = {name: value for name, value in vars(one.tcp_times).items() if value is not None}

@@ -76,7 +76,9 @@ class Responder:
             if screened is not None:
                 return self._rejected(screened or None)
             message = parse(octets)
-            asked = _Asked(octets, message, self.router.find(message.question), began)
+            viewed = self._query(octets, message, peer, now) if self.router.filtered else None
+            route = self.router.find(message.question, viewed)
+            asked = _Asked(octets, message, route, began)
             return await self._answer(asked, peer, now)
         except MalformedMessage as error:
             rcode = error.rcode
@@ -97,22 +99,8 @@ class Responder:
             if known is not None:
                 self._answers.count_second_look(key, len(octets), time.monotonic() - began)
                 return known
-        query = Query(
-            octets=octets,
-            question=message.question,
-            flags=message.flags,
-            edns=message.edns,
-            peer=peer,
-            local=self._local,
-            transport=self._transport,
-            limit=limit,
-            zone=route.zone,
-            exchange=self.router,
-            received=now,
-            deadline=now + QUERY_TIME_S,
-            server=self._answers.tally.server,
-            view=route.block.view,
-        )
+        query = self._query(octets, message, peer, now)
+        query.zone, query.view = route.zone, route.block.view
         epoch = self._answers.epoch
         try:
             reply = await route.block.resolve(query)
@@ -134,6 +122,24 @@ class Responder:
             sizes = len(octets), size
             self._answers.keep(key, finished, reply, message.question, now, kind, sizes)
         return finished
+
+    def _query(self, octets: bytes, message: Message, peer: tuple[str, int], now: float) -> Query:
+        """The query as it came, of no zone yet."""
+        return Query(
+            octets=octets,
+            question=message.question,
+            flags=message.flags,
+            edns=message.edns,
+            peer=peer,
+            local=self._local,
+            transport=self._transport,
+            limit=limit_for(message.edns, self._transport),
+            zone="",
+            exchange=self.router,
+            received=now,
+            deadline=now + QUERY_TIME_S,
+            server=self._answers.tally.server,
+        )
 
     def _rejected(self, reply: bytes | None) -> bytes | None:
         """Counts a message that was no query to answer; gives the reply."""

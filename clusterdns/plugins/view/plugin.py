@@ -1,0 +1,62 @@
+"""From the lines of `view` to a yes or no for each query."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.patterns import pattern
+from clusterdns.corefile.tree import Directive
+from clusterdns.corefile.values import arguments, one_argument
+from clusterdns.errors import ConfigError
+from clusterdns.plugins.base import Label, Plugin, Query, Sees, Setup, once, read_options
+from clusterdns.plugins.view.expression import TRUTH, Expression, parse
+from clusterdns.plugins.view.functions import FUNCTIONS
+
+
+class View(Plugin):
+    """Takes the queries for which all of its expressions are true."""
+
+    name = "view"
+
+    def __init__(self, view: str, expressions: Sequence[Expression], setup: Setup) -> None:
+        self.view = view
+        self.expressions = expressions
+        self._setup = setup  # tells of the others once all are parsed
+        if any(expression.sees_client for expression in expressions):
+            self.sees = Sees.CLIENT
+
+    @classmethod
+    def parse(cls, directives: Sequence[Directive], setup: Setup) -> "View":
+        directive = once(directives)
+        expressions: list[Expression] = []
+
+        def expr(line: Directive) -> None:
+            expressions.append(_expression(arguments(line, least=1), setup))
+
+        read_options(directive, setup, {"expr": expr})
+        return cls(one_argument(directive).text, expressions, setup)
+
+    def admits(self, query: Query) -> bool:
+        query.labels = None  # another block's, perhaps
+        for plugin in self._setup.plugins:
+            plugin.collect(query)
+        return all(expression.is_true(query) for expression in self.expressions)
+
+    def metadata(self, query: Query) -> Mapping[str, Label]:
+        return {"view/name": lambda: self.view}
+
+
+def _expression(found: Sequence[Token], setup: Setup) -> Expression:
+    first = found[0]
+
+    def search(text: str) -> Callable[[str], bool]:
+        compiled = pattern(first._replace(text=text))
+        return lambda value: compiled.search(value) is not None
+
+    text = " ".join(word.text for word in found)
+    try:
+        expression = parse(text, FUNCTIONS, search)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no expression: {error}", first.place) from error
+    if expression.type != TRUTH:
+        setup.warn(first.place, f"{text!r} is never true: it is a {expression.type}")
+    return expression
