@@ -111,6 +111,7 @@ class App:
         self._health: list[socket.socket] = []
         self._ready: list[socket.socket] = []
         self._metrics: list[socket.socket] = []
+        self._pprof: list[socket.socket] = []
         self._https: list[ssl.SSLContext | None] = []  # of each of these
 
     def _configure(self, corefile: Corefile) -> Configuration:
@@ -157,7 +158,7 @@ class App:
         finally:
             for listener in self.listeners:
                 listener.close()
-            for sock in self._health + self._ready + self._metrics:
+            for sock in self._health + self._ready + self._metrics + self._pprof:
                 sock.close()
         return 0
 
@@ -171,6 +172,7 @@ class App:
             (self.configuration.health, self._health),
             (self.configuration.ready, self._ready),
             (self.configuration.metrics, self._metrics),
+            (self.configuration.pprof, self._pprof),
         ):
             for page in pages:
                 sock = web.listen(page.host, page.port, page.place, next_free)
@@ -197,6 +199,8 @@ class App:
                 tasks.create_task(serve_ready(sock, waiting, leaving, stopping))
             for sock, tls in zip(self._metrics, self._https, strict=True):
                 tasks.create_task(self._serve_metrics(sock, tls))
+            for sock in self._pprof:
+                tasks.create_task(self._serve_pprof(sock))
             for listener in self.listeners:
                 tasks.create_task(listener.serve(stopping))
             for plugin in self.configuration.plugins:
@@ -217,6 +221,12 @@ class App:
 
         runtime = any(page.runtime for page in self.configuration.metrics)  # of the whole process
         await serve_metrics(sock, self._tells, self.lifecycle.stopping, runtime, tls)
+
+    async def _serve_pprof(self, sock: socket.socket) -> None:
+        """What it needs is imported only where some `pprof` is."""
+        from clusterdns.web.pprof import serve_pprof
+
+        await serve_pprof(sock, self.lifecycle.stopping)
 
     def _tells(self) -> list[Callable[[], None]]:
         """Each has one socket's counts told to metrics."""

@@ -275,6 +275,15 @@ class ReadyPage:
 
 
 @dataclass
+class PprofPage:
+    """Where `pprof` is asked for."""
+
+    host: str
+    port: int
+    place: Place | None = None
+
+
+@dataclass
 class MetricsPage:
     """Where `prometheus` is asked for."""
 
@@ -327,6 +336,7 @@ class Setup:
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     metrics: list[MetricsPage] = field(default_factory=list)
+    pprof: list[PprofPage] = field(default_factory=list)  # shared by all blocks too
     upstreams: list[Upstream] = field(default_factory=list)  # of this block; filled as it is parsed
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`

@@ -13,6 +13,7 @@ from clusterdns.plugins.base import (
     HealthPage,
     MetricsPage,
     Plugin,
+    PprofPage,
     ReadyPage,
     Setup,
     TcpTimes,
@@ -47,6 +48,7 @@ class Configuration:
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     metrics: list[MetricsPage] = field(default_factory=list)
+    pprof: list[PprofPage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -114,6 +116,7 @@ def _serve(
         health=configuration.health,
         ready=configuration.ready,
         metrics=configuration.metrics,
+        pprof=configuration.pprof,
         warnings=configuration.warnings,
     )
     try:
