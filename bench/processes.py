@@ -92,15 +92,31 @@ def clusterdns(folder: Path, options: str, arguments: Sequence[str] = ()) -> Ite
 
     options: inside of `kubernetes`. folder: for Corefile and log.
     """
-    command = [sys.executable, "-m", "clusterdns"]
-    with _running("clusterdns", command, folder, options, arguments) as server:
+    with clusterdns_with(folder, _cluster(options), arguments) as server:
         yield server
 
 
 @contextmanager
 def coredns(folder: Path, options: str) -> Iterator[Server]:
     """Runs CoreDNS in the same way. Raises FileNotFoundError where it is not."""
-    with _running("coredns", [coredns_binary() or ""], folder, options, ()) as server:
+    with coredns_with(folder, _cluster(options)) as server:
+        yield server
+
+
+@contextmanager
+def clusterdns_with(
+    folder: Path, directives: str, arguments: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Runs clusterdns with these directives, and `ready`, until the block ends."""
+    command = [sys.executable, "-m", "clusterdns"]
+    with _running("clusterdns", command, folder, directives, arguments) as server:
+        yield server
+
+
+@contextmanager
+def coredns_with(folder: Path, directives: str) -> Iterator[Server]:
+    """Runs CoreDNS in the same way. Raises FileNotFoundError where it is not."""
+    with _running("coredns", [coredns_binary() or ""], folder, directives, ()) as server:
         yield server
 
 
@@ -123,14 +139,13 @@ def _running(
     name: str,
     command: list[str],
     folder: Path,
-    options: str,
+    directives: str,
     arguments: Sequence[str],
 ) -> Iterator[Server]:
     ports = Ports(_free_port(), _free_port())
     corefile, log = folder / f"{name}.Corefile", folder / f"{name}.log"
     corefile.write_text(
-        f".:{ports.dns} {{\n bind {HOST}\n errors\n ready {HOST}:{ports.ready}\n loadbalance\n"
-        f" kubernetes cluster.local in-addr.arpa ip6.arpa {{\n {options}\n }}\n}}\n"
+        f".:{ports.dns} {{\n bind {HOST}\n ready {HOST}:{ports.ready}\n {directives}\n}}\n"
     )
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -141,6 +156,12 @@ def _running(
     finally:
         process.kill()
         process.wait(STOP_S)
+
+
+def _cluster(options: str) -> str:
+    """The directives of a cluster's server block."""
+    zones = "cluster.local in-addr.arpa ip6.arpa"
+    return f"errors\n loadbalance\n kubernetes {zones} {{\n {options}\n }}"
 
 
 def _free_port() -> int:

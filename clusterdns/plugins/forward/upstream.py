@@ -54,6 +54,7 @@ class Upstream:
         )
         self.is_usable = True
         self._is_aside = False
+        self._is_closed = False
         self._pause: asyncio.TimerHandle | None = None
         self._probe = exchange.probe(
             Question.of(options.probe_name, NS), recursive=options.probe_recursive
@@ -86,6 +87,8 @@ class Upstream:
 
         seconds: for the reply. now: monotonic seconds.
         """
+        if self._is_closed:
+            raise UpstreamError(f"{self.address} is not asked any more: the server stops")
         attempt = Attempt(question, self._figures, self._timeouts, done, now)
         if by_stream or self.is_stream:
             self._streams.send(attempt, now)
@@ -123,6 +126,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Closes everything; what is under way fails."""
+        self._is_closed = True
         self.stop()
         self._datagrams.close()
         await self._streams.close()
