@@ -19,6 +19,7 @@ from clusterdns.corefile.values import arguments, duration, network, one_argumen
 from clusterdns.errors import ConfigError, Place, ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, read_options
 from clusterdns.wire.question import Question
+from clusterdns.wire.received import with_addresses
 
 POLICIES = ("round_robin", "weighted")  # the first is the default
 ADDRESSES = (QTYPE.A, QTYPE.AAAA)
@@ -67,6 +68,8 @@ class LoadBalance(Plugin):
         if reply is None or reply.rcode or qtype in TRANSFERS:
             return reply
         if self.weights is None:
+            if reply.received is not None and not self.preferred and _shuffle_octets(reply):
+                return reply
             return _ordered(reply, partial(_shuffled, self.preferred))
         if qtype not in WEIGHTED_TYPES:
             return reply
@@ -108,6 +111,21 @@ def _ordered(reply: Reply, order: Reorder) -> Reply:
     if max(map(len, sections)) < 2:
         return reply  # most replies, of one record or of the SOA alone: there is nothing to order
     return replace(order(reply), reorder=order if _has_choice(sections) else None)
+
+
+def _shuffle_octets(reply: Reply) -> bool:
+    """Puts the addresses of an upstream's reply into any order; False: its records must be parsed
+    for that. Glue stays as it is: who asked looks at Answer."""
+    assert reply.received is not None
+    if reply.received.answer < 2:
+        return True
+    found = with_addresses(reply.received, random.shuffle)
+    if found is None:
+        return False
+    if found is not reply.received:
+        reply.received = found
+        reply.reorder = partial(_shuffled, ())
+    return True
 
 
 def _has_choice(sections: Iterable[Sequence[RR]]) -> bool:

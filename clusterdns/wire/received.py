@@ -1,7 +1,7 @@
 """A reply as it came from an upstream: read once, passed on as octets, parsed only if asked for."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNSError, DNSLabel
@@ -19,6 +19,8 @@ _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TYPE_AND_CLASS = struct.Struct("!HH")
 _POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
 _RCODE = 0xF
+_ADDRESSES = (1, 28)  # A, AAAA
+_MX = 15
 
 
 class Received(NamedTuple):
@@ -116,6 +118,49 @@ def passed_on(
     answer, authority, additional = counts
     header = _HEADER.pack(id, flags | rcode, 1, answer, authority, additional + (opt != b""))
     return b"".join((header, asked, octets[start:end], opt))
+
+
+def with_ttl(found: Received, ttls_at: Iterable[int], ttl: int) -> Received:
+    """The reply with this TTL in all its records.
+
+    ttls_at: where they stand in the octets.
+    """
+    octets = bytearray(found.octets)
+    word = ttl.to_bytes(4, "big")
+    for at in ttls_at:
+        octets[at : at + 4] = word
+    return Received(bytes(octets), *found[1:])
+
+
+def with_addresses(found: Received, order: Callable[[list[bytes]], object]) -> Received | None:
+    """The reply with the addresses at the end of Answer in another order: what `order` makes of a
+    list of them. None: only the parsed records can be put in order.
+
+    The records are exchanged as octets: all as long, all owned by the same pointer to a name before
+    them, so that whatever points to one of them finds the same name there as before.
+    """
+    octets, at = found.octets, found.start
+    first = 0
+    addresses: list[bytes] = []
+    for _ in range(found.answer):
+        begin, length = at, octets[at]
+        at = at + 2 if length >= _POINTER else skip_name(octets, at)
+        rtype, _, _, size = _FIXED.unpack_from(octets, at)
+        at += _FIXED.size + size
+        if rtype in _ADDRESSES:
+            first = first or begin
+            addresses.append(octets[begin:at])
+        elif addresses or rtype == _MX:
+            return None
+    if len(addresses) < 2:
+        return found
+    target = int.from_bytes(addresses[0][:2], "big")
+    if not _POINTER << 8 <= target < (_POINTER << 8) + first:
+        return None
+    if len({(each[:2], len(each)) for each in addresses}) > 1:
+        return None
+    order(addresses)
+    return found._replace(octets=octets[:first] + b"".join(addresses) + octets[at:])
 
 
 def sections(found: Received) -> Sections:

@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.rrset
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.plugins.base import Plugin, Reply
 from clusterdns.plugins.loadbalance import LoadBalance
+from clusterdns.wire.question import parse_question
+from clusterdns.wire.received import received
 from tests.plugins.asking import Next, fault, new_setup, parsed, query, records, texts
 
 ANSWER = """\
@@ -352,3 +356,37 @@ async def test_weights_are_read_again(weights: Path, caplog: pytest.LogCaptureFi
 async def test_nothing_to_do_beside_queries_without_weights() -> None:
     async with asyncio.timeout(1):
         await parsed("loadbalance").serve(asyncio.Event())
+
+
+def upstream_reply(*records: str) -> Reply:
+    """A reply as octets: a question for example.org. and these records in Answer."""
+    found = dns.message.make_response(dns.message.make_query("example.org.", "A"))
+    for text in records:
+        name, rtype, data = text.split(None, 2)
+        found.answer.append(dns.rrset.from_text(name, 30, "IN", rtype, data))
+    octets = found.to_wire()
+    return Reply.of(received(octets, parse_question(octets).end))
+
+
+async def test_replies_of_upstreams_are_ordered_as_octets() -> None:
+    plugin = parsed("loadbalance")
+    expected = [f"192.0.2.{n}" for n in range(1, 4)]
+    firsts = set()
+    for _ in range(100):
+        came = upstream_reply(*(f"example.org. A {each}" for each in expected))
+        found = await plugin.resolve(query(), Next(came))
+        assert found is not None
+        assert found.received is not None
+        assert found.reorder is not None
+        got = [str(record.rdata) for record in found.answer]
+        assert sorted(got) == expected
+        firsts.add(got[0])
+    assert firsts == set(expected)
+
+
+async def test_replies_of_upstreams_that_only_parsed_records_order() -> None:
+    came = upstream_reply("example.org. MX 1 a.", "example.org. MX 1 b.")
+    found = await parsed("loadbalance").resolve(query(), Next(came))
+    assert found is not None
+    assert found.received is None
+    assert sorted(str(record.rdata) for record in found.answer) == ["1 a.", "1 b."]

@@ -13,7 +13,7 @@ from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.plugins.base import Reply
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question, parse_question
-from clusterdns.wire.received import Received, passed_on, received, sections
+from clusterdns.wire.received import Received, passed_on, received, sections, with_addresses
 
 NAME = "www.Example.org."
 
@@ -229,3 +229,46 @@ def test_a_reply_that_cannot_be_parsed_says_so_to_who_looks() -> None:
     with pytest.raises(ResolveError, match="an upstream's reply cannot be read"):
         _ = found.answer
     assert found.received is not None
+
+
+ADDRESSES = [f"192.0.2.{n}" for n in range(4)]
+
+
+def backwards(*records: str) -> list[str] | None:
+    """The answer with its addresses in the opposite order, the rest as it was."""
+    octets = message(*records).to_wire()
+    found = with_addresses(read(octets), list.reverse)
+    if found is None:
+        return None
+    assert len(found.octets) == len(octets)
+    return [str(each.rdata) for section in sections(found) for each in section]
+
+
+def test_addresses_in_another_order() -> None:
+    alone = [f"{NAME} 30 A {each}" for each in ADDRESSES]
+    assert backwards(*alone) == ADDRESSES[::-1]
+    chain = [f"{NAME} 30 CNAME a.test.", *(f"a.test. 30 A {each}" for each in ADDRESSES)]
+    behind = ["authority", "a.test. 30 NS b.a.test.", "additional", "b.a.test. 30 A 192.0.2.9"]
+    expected = ["a.test.", *ADDRESSES[::-1], "b.a.test.", "192.0.2.9"]
+    assert backwards(*chain, *behind) == expected
+    assert backwards(f"{NAME} 30 AAAA ::1", f"{NAME} 30 AAAA ::2") == ["::2", "::1"]
+
+
+@pytest.mark.parametrize("came", CASES.values(), ids=CASES)
+def test_where_there_is_no_choice_nothing_changes(came: dns.message.Message) -> None:
+    found = read(came.to_wire())
+    other = with_addresses(found, list.reverse)
+    assert other is found or (other is None and "MX" in came.to_text())
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [f"{NAME} 30 A 192.0.2.1", f"{NAME} 30 AAAA ::1"],  # not equally long
+        [f"{NAME} 30 A 192.0.2.1", "b.test. 30 A 192.0.2.2"],  # owned by two
+        [f"{NAME} 30 A 192.0.2.1", f"{NAME} 30 TXT a"],  # others behind them
+        [f"{NAME} 30 MX 1 a.", f"{NAME} 30 MX 1 b."],
+    ],
+)
+def test_orders_that_need_the_records(records: list[str]) -> None:
+    assert backwards(*records) is None
