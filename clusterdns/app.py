@@ -105,7 +105,7 @@ class App:
         self.configuration = self._configure(_corefile(options.corefile))
         self.lifecycle = Lifecycle()
         self.listeners = [
-            Listener(each.address, each.port, each.router, each.limits, each.place)
+            Listener(each.address, each.port, each.router, each.limits, each.place, each.tls)
             for each in self.configuration.sockets
         ]
         self._health: list[socket.socket] = []
@@ -271,7 +271,8 @@ class App:
     def _served(self) -> Iterator[str]:
         for listener, sock in zip(self.listeners, self.configuration.sockets, strict=True):
             for zone in sock.zones:
-                yield f"{zone}:{listener.port}" + (f" on {sock.address}" if sock.address else "")
+                where = f"{'tls://' if listener.tls else ''}{zone}:{listener.port}"
+                yield where + (f" on {sock.address}" if sock.address else "")
         yield self._options.banner
         told = [f"health on {page.host}:{page.port}" for page in self.configuration.health]
         told += [f"readiness on {page.host}:{page.port}" for page in self.configuration.ready]
@@ -280,9 +281,10 @@ class App:
 
     def _hints(self) -> Iterator[str]:
         """`dig` lines that this server answers with something to see."""
-        if not self.listeners or self.lifecycle.leaving.is_set():
+        plain = [listener for listener in self.listeners if not listener.tls]
+        if not plain or self.lifecycle.leaving.is_set():
             return
-        address, port = self.listeners[0].addresses[0]
+        address, port = plain[0].addresses[0]
         at = f"@{LOOPBACK.get(address, address)} -p {port}"
         for plugin in self.configuration.plugins:
             if isinstance(plugin, Kubernetes):

@@ -6,6 +6,7 @@ answer, change what the next one answers, or pass on. See docs/architecture.md.
 
 import asyncio
 import math
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -304,6 +305,22 @@ class TcpTimes:
     queries: int | None = None  # on one connection; -1: any number
 
 
+@dataclass(frozen=True)
+class TlsFiles:
+    """What `tls` says of a block's connections; the paths are below `root`.
+
+    ca: who signs the certificates of clients; "": whoever the system trusts.
+    keylog: gets every session's secrets; "": there is no such file.
+    """
+
+    cert: str
+    key: str
+    place: Place
+    ca: str = ""
+    clients: ssl.VerifyMode = ssl.CERT_NONE
+    keylog: str = ""
+
+
 Cluster = Callable[[Selection, ApiOptions], Index]
 Forget = Callable[[Iterable[Key]], None]
 
@@ -333,6 +350,7 @@ class Setup:
     root: str = ""  # base of relative file names (`root`)
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
     tcp_times: TcpTimes = field(default_factory=TcpTimes)
+    tls: TlsFiles | None = None  # for keys with tls:// (`tls`)
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     metrics: list[MetricsPage] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """A Corefile as parts that serve: server blocks, what they listen on, and their pages."""
 
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -17,10 +18,13 @@ from clusterdns.plugins.base import (
     ReadyPage,
     Setup,
     TcpTimes,
+    TlsFiles,
 )
 from clusterdns.plugins.order import build
 from clusterdns.server.block import Block, Router
 from clusterdns.server.tcp import TcpLimits
+
+SERVED = ("dns", "tls")  # of the schemes that keys may have
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Socket:
 
     address: "" for every address. place: of the key that asks for it first.
     limits: of TCP connections; where blocks with `timeouts` share it, the last word counts.
+    tls: for DNS over TLS alone; None: DNS over UDP and TCP.
     """
 
     address: str
@@ -37,6 +42,7 @@ class Socket:
     zones: tuple[str, ...]
     place: Place
     limits: TcpLimits
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass
@@ -60,6 +66,7 @@ class _Served:
     addresses: list[str]
     plugins: list[Plugin]
     tcp_times: TcpTimes
+    tls: TlsFiles | None
     filtered: bool  # a `view` decides which queries it takes
 
 
@@ -86,12 +93,14 @@ def configure(
         if (one := _serve(block, configuration, cluster, forget, default_port, faults))
     ]
     faults += conflicts(Listening(one.keys, one.addresses, one.filtered) for one in served)
+    faults += _mixed(served)
+    sockets = [] if faults else _sockets(served, faults)
     if errors is not None:
         errors += faults
     elif faults:
         raise min(faults, key=lambda fault: (fault.place is None, fault.place or ()))
     configuration.plugins = [plugin for one in served for plugin in one.plugins]
-    configuration.sockets = _sockets(served)
+    configuration.sockets = sockets
     return configuration
 
 
@@ -108,7 +117,7 @@ def _serve(
     None where the faults leave it open which addresses it binds.
     """
     keys = server_keys(block.keys, default_port, faults)
-    faults += [_not_served(key) for key in keys if key.transport != "dns"]
+    faults += [_not_served(key) for key in keys if key.transport not in SERVED]
     setup = Setup(
         zones=tuple(key.zone for key in keys),
         cluster=cluster,
@@ -127,29 +136,80 @@ def _serve(
     if not plugins and any(line.name.text == "bind" for line in block.directives):
         return None
     filtered = any(line.name.text == "view" for line in block.directives)
-    return _Served(keys, setup.bind, plugins, setup.tcp_times, filtered)
+    return _Served(keys, setup.bind, plugins, setup.tcp_times, setup.tls, filtered)
 
 
 def _not_served(key: Key) -> ConfigError:
-    return ConfigError(f"{key.transport}:// is not served by this version", key.place)
+    return ConfigError(
+        f"{key.transport}:// is not served here; there are {', '.join(SERVED)}", key.place
+    )
 
 
-def _sockets(served: Iterable[_Served]) -> list[Socket]:
-    """One for each address and port, in the file's order, with what is served there."""
-    found: dict[tuple[str, int], list[tuple[list[Key], _Served]]] = {}
+def _mixed(served: Iterable[_Served]) -> list[ConfigError]:
+    """A fault for each key whose port is another transport's already: only one could have it."""
+    faults = []
+    taken: dict[int, Key] = {}
+    for key in [key for one in served for key in one.keys if key.port]:
+        first = taken.setdefault(key.port, key)
+        if first.transport != key.transport:
+            faults.append(
+                ConfigError(f"port {key.port} is that of {first} at {first.place}", key.place)
+            )
+    return faults
+
+
+def _sockets(served: Iterable[_Served], faults: list[ConfigError]) -> list[Socket]:
+    """One for each address and port, in the file's order, with what is served there.
+
+    faults: takes what is wrong with certificates.
+    """
+    found: dict[tuple[str, str, int], list[tuple[list[Key], _Served]]] = {}
     for one in served:
-        ports = dict.fromkeys(key.port for key in one.keys)
-        for address, port in product(one.addresses or [""], ports):
-            keys = [key for key in one.keys if key.port == port]
-            found.setdefault((address, port), []).append((keys, one))
-    return [_socket(address, port, blocks) for (address, port), blocks in found.items()]
+        groups = dict.fromkeys((key.transport, key.port) for key in one.keys)
+        for address, group in product(one.addresses or [""], groups):
+            keys = [key for key in one.keys if (key.transport, key.port) == group]
+            found.setdefault((group[0], address, group[1]), []).append((keys, one))
+    sockets = []
+    for (transport, address, port), blocks in found.items():
+        try:
+            context = _context(blocks) if transport == "tls" else None
+            sockets.append(_socket(address, port, blocks, context))
+        except ConfigError as fault:
+            faults.append(fault)
+    return sockets
 
 
-def _socket(address: str, port: int, blocks: list[tuple[list[Key], _Served]]) -> Socket:
+def _context(blocks: list[tuple[list[Key], _Served]]) -> ssl.SSLContext:
+    """By the `tls` of the blocks that share an address and port.
+
+    Raises ConfigError for a block without one or with another one, and for unusable files.
+    """
+    from clusterdns.server.tls import tls_context
+
+    (_, first), *_ = blocks
+    for keys, one in blocks:
+        if one.tls is None:
+            raise ConfigError(f"{keys[0]} needs a `tls` with its certificate", keys[0].place)
+        if first.tls is not None and replace(one.tls, place=first.tls.place) != first.tls:
+            raise ConfigError(
+                f"connections to port {keys[0].port} are served by another `tls`, "
+                f"that at {first.tls.place}",
+                one.tls.place,
+            )
+    assert first.tls is not None
+    return tls_context(first.tls)
+
+
+def _socket(
+    address: str,
+    port: int,
+    blocks: list[tuple[list[Key], _Served]],
+    tls: ssl.SSLContext | None,
+) -> Socket:
     router = Router(Block([key.zone for key in keys], one.plugins) for keys, one in blocks)
     zones = tuple(dict.fromkeys(key.zone for keys, _ in blocks for key in keys))
     limits = TcpLimits()
     for _, one in blocks:
         said = {name: value for name, value in vars(one.tcp_times).items() if value is not None}
         limits = replace(limits, **said)
-    return Socket(address, port, router, zones, blocks[0][0][0].place, limits)
+    return Socket(address, port, router, zones, blocks[0][0][0].place, limits, tls)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
@@ -32,13 +33,18 @@ class Listener:
         router: Router,
         limits: TcpLimits | None = None,
         place: Place | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """limits: of TCP connections (`timeouts`). place: to be named when it cannot be bound."""
+        """limits: of TCP connections (`timeouts`). place: to be named when it cannot be bound.
+
+        tls: for DNS over TLS (RFC 7858) instead of UDP and TCP.
+        """
         self.address = address
         self.port = port
         self._router = router
         self._limits = limits or TcpLimits()
         self._place = place
+        self.tls = tls
         self._bound: list[Bound] = []
         self._loopback: list[socket.socket] = []
         self._answers: list[Answers] = []  # of each socket
@@ -61,11 +67,8 @@ class Listener:
     @property
     def server(self) -> str:
         """What metrics call it, CoreDNS's way: dns://:53 on the wildcard, dns://[fd00::a]:53."""
-        return (
-            f"dns://[{self.address}]:{self.port}"
-            if ":" in self.address
-            else (f"dns://{self.address}:{self.port}")
-        )
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'tls' if self.tls else 'dns'}://{address}:{self.port}"
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -74,7 +77,7 @@ class Listener:
 
     def open(self) -> None:
         """Binds. Queries wait in the kernel until `serve`. Raises ConfigError if it cannot."""
-        self._bound = bind(self.address, self.port, self._place)
+        self._bound = bind(self.address, self.port, self._place, with_udp=self.tls is None)
         self.port = self._bound[0].port
         for bound in self._bound:
             self._add(bound)
@@ -127,16 +130,28 @@ class Listener:
 
     def _add(self, bound: Bound) -> None:
         local = (bound.address, bound.port)
-        family = "2" if bound.udp.family == socket.AF_INET6 else "1"
-        of_udp, of_tcp = (
-            Answers(tally=Tally(self.server, proto, family)) for proto in ("udp", "tcp")
+        family = "2" if bound.tcp.family == socket.AF_INET6 else "1"
+        if bound.udp is not None:
+            self._add_udp(bound.udp, local, family)
+        answers = Answers(tally=Tally(self.server, "tcp", family))
+        responder = Responder(self._router, answers, "tls" if self.tls else "tcp", local)
+        self._answers.append(answers)
+        self._responders.append(responder)
+        if self.tls is None:
+            self._tcp.append(Tcp(bound.tcp, answers, responder, self._under_way, self._limits))
+            return
+        from clusterdns.server.tls import Tls
+
+        self._tcp.append(
+            Tls(bound.tcp, answers, responder, self._under_way, self._limits, self.tls)
         )
-        self._answers += (of_udp, of_tcp)
-        udp = Responder(self._router, of_udp, "udp", local)
-        tcp = Responder(self._router, of_tcp, "tcp", local)
-        self._responders += (udp, tcp)
-        self._udp.append(Udp(bound.udp, of_udp, udp, self._under_way))
-        if (loopback := loopback_socket(bound.udp)) is not None:
+
+    def _add_udp(self, sock: socket.socket, local: tuple[str, int], family: str) -> None:
+        answers = Answers(tally=Tally(self.server, "udp", family))
+        responder = Responder(self._router, answers, "udp", local)
+        self._answers.append(answers)
+        self._responders.append(responder)
+        self._udp.append(Udp(sock, answers, responder, self._under_way))
+        if (loopback := loopback_socket(sock)) is not None:
             self._loopback.append(loopback)
-            self._udp.append(Udp(loopback, of_udp, udp, self._under_way))
-        self._tcp.append(Tcp(bound.tcp, of_tcp, tcp, self._under_way, self._limits))
+            self._udp.append(Udp(loopback, answers, responder, self._under_way))

@@ -19,18 +19,19 @@ _NO_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}  #
 class Bound(NamedTuple):
     """The two sockets of one address and port, not blocking; TCP listens."""
 
-    udp: socket.socket
+    udp: socket.socket | None  # None where there are connections only (`tls`)
     tcp: socket.socket
     address: str  # as given; "0.0.0.0" or "::" of the wildcard
     port: int
 
     def close(self) -> None:
         """Closes both; may be called again."""
-        self.udp.close()
+        if self.udp is not None:
+            self.udp.close()
         self.tcp.close()
 
 
-def bind(address: str, port: int, place: Place | None = None) -> list[Bound]:
+def bind(address: str, port: int, place: Place | None = None, with_udp: bool = True) -> list[Bound]:
     """Sockets for queries to an address: one pair, two (IPv4 and IPv6) on the wildcard.
 
     address: "" is the wildcard, a host without one of the families has the other one only.
@@ -43,7 +44,7 @@ def bind(address: str, port: int, place: Place | None = None) -> list[Bound]:
     tries = _ANY_PORT_TRIES if port == 0 else 1
     for left in reversed(range(tries)):
         try:
-            return _bind_all(addresses, port)
+            return _bind_all(addresses, port, with_udp)
         except _Failed as failed:
             if not left or failed.error.errno != errno.EADDRINUSE:
                 raise ConfigError(str(failed), place) from failed.error
@@ -58,13 +59,14 @@ class _Failed(Exception):
         self.error = error
 
 
-def _bind_all(addresses: list[str], port: int) -> list[Bound]:
+def _bind_all(addresses: list[str], port: int, with_udp: bool) -> list[Bound]:
     bound: list[Bound] = []
     missing: _Failed | None = None
     try:
         for address in addresses:
             try:
-                bound.append(_bind_one(address, bound[0].port if bound else port, port != 0))
+                where = bound[0].port if bound else port
+                bound.append(_bind_one(address, where, port != 0, with_udp))
             except _Failed as failed:
                 if len(addresses) == 1 or failed.error.errno not in _NO_FAMILY:
                     raise
@@ -78,7 +80,10 @@ def _bind_all(addresses: list[str], port: int) -> list[Bound]:
     return bound
 
 
-def _bind_one(address: str, port: int, reuse: bool) -> Bound:
+def _bind_one(address: str, port: int, reuse: bool, with_udp: bool) -> Bound:
+    if not with_udp:
+        tcp = _socket(address, port, socket.SOCK_STREAM, reuse)
+        return Bound(None, tcp, address, tcp.getsockname()[1])
     udp = _socket(address, port, socket.SOCK_DGRAM, reuse)
     try:
         port = udp.getsockname()[1]

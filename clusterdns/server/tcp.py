@@ -15,7 +15,7 @@ from clusterdns.server.underway import UnderWay
 # Frames that are answered before the loop gets its turn: with none of them known, 5 ms.
 TURN = 64
 # Accepted at a wake-up; each costs 100 microseconds, and UDP waits meanwhile.
-_ACCEPTED = 16
+ACCEPTED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,7 @@ class Tcp:
         """Answers until `stopping`, then takes no more connections, nor queries from those there
         are. Queries that wait are the caller's to finish, `close` comes after."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Connection(self), sock=self._sock, backlog=_ACCEPTED
-        )
+        server = await self._listen(loop)
         self._sock.listen(BACKLOG)  # `backlog` was how many to accept at once, and set both
         try:
             await stopping.wait()
@@ -77,6 +75,9 @@ class Tcp:
             server.close()
             for connection in list(self.connections):
                 connection.finish()
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
+        return await loop.create_server(lambda: Connection(self), sock=self._sock, backlog=ACCEPTED)
 
     async def close(self) -> None:
         """Waits until clients have read what was sent, at most `write_s`, and closes the rest."""

@@ -4,10 +4,8 @@ Its `tls_server_config` is read; the certificate is read again when a file of it
 that it may be renewed. See https://prometheus.io/docs/prometheus/latest/configuration/https/.
 """
 
-import os
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import yaml
 
 from clusterdns.errors import ConfigError, Place
 from clusterdns.logs import plugin_logger
+from clusterdns.server.certificates import Certificates, following, reason
 
 _SECTION = "tls_server_config"
 _FILES = ("cert_file", "key_file", "client_ca_file")
@@ -29,37 +28,8 @@ _CLIENTS = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-_Name = ssl.SSLObject | ssl.SSLSocket
 
 log = plugin_logger("prometheus")
-
-
-@dataclass(frozen=True)
-class _Config:
-    """A `tls_server_config`; the paths are absolute, or begin where the process runs."""
-
-    cert_file: str
-    key_file: str
-    client_ca_file: str
-    clients: ssl.VerifyMode
-    min_version: ssl.TLSVersion
-    max_version: ssl.TLSVersion
-
-    def context(self) -> ssl.SSLContext:
-        """Reads the files. Raises OSError, ssl.SSLError among them."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = self.min_version
-        context.maximum_version = self.max_version
-        context.load_cert_chain(self.cert_file, self.key_file)
-        if self.client_ca_file:
-            context.load_verify_locations(self.client_ca_file)
-        context.verify_mode = self.clients
-        return context
-
-    def changed(self) -> tuple[int, ...]:
-        """When each file was written last. Raises OSError."""
-        paths = (self.cert_file, self.key_file, self.client_ca_file)
-        return tuple(os.stat(path).st_mtime_ns for path in paths if path)
 
 
 def https(path: str, place: Place) -> ssl.SSLContext:
@@ -67,37 +37,18 @@ def https(path: str, place: Place) -> ssl.SSLContext:
 
     Raises ConfigError at the place that names the file, for what is wrong in it or cannot be read.
     """
-    config = _read(path, place)
+    certificates = _read(path, place)
     try:
-        return _following(config)
+        return following(certificates, log)
     except OSError as error:
-        raise ConfigError(f"{path}: {_reason(error)}", place) from error
+        raise ConfigError(f"{path}: {reason(error)}", place) from error
 
 
-def _following(config: _Config) -> ssl.SSLContext:
-    """A context that has each handshake done with the files as they are then."""
-    first = config.context()
-    current, seen = first, config.changed()
-
-    def choose(connection: _Name, name: str | None, context: ssl.SSLContext) -> None:
-        nonlocal current, seen
-        try:
-            now = config.changed()
-            if now != seen:
-                current, seen = config.context(), now
-        except OSError as error:  # half renewed: the pair from before is good until both are there
-            log.warning("the certificate is not read again: %s", _reason(error))
-        connection.context = current
-
-    first.sni_callback = choose
-    return first
-
-
-def _read(path: str, place: Place) -> _Config:
+def _read(path: str, place: Place) -> Certificates:
     found = _loaded(path, place)
-    for word, reason in _REFUSED.items():
+    for word, why in _REFUSED.items():
         if found.get(word):
-            raise ConfigError(f"{path}: {word}: {reason}", place)
+            raise ConfigError(f"{path}: {word}: {why}", place)
     unknown = found.keys() - _REFUSED.keys() - {_SECTION, "http_server_config"}
     section = found.get(_SECTION)
     if unknown or not isinstance(section, dict):
@@ -117,7 +68,14 @@ def _read(path: str, place: Place) -> _Config:
     clients = take("client_auth_type", _CLIENTS, "")
     versions = take("min_version", _VERSIONS, "TLS12"), take("max_version", _VERSIONS, "TLS13")
     _check(path, place, section, absolute, clients)
-    return _Config(**absolute, clients=clients, min_version=versions[0], max_version=versions[1])
+    return Certificates(
+        absolute["cert_file"],
+        absolute["key_file"],
+        absolute["client_ca_file"],
+        clients,
+        min_version=versions[0],
+        max_version=versions[1],
+    )
 
 
 def _check(
@@ -163,9 +121,3 @@ def _loaded(path: str, place: Place) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: there is no {_SECTION}", place)
     return found
-
-
-def _reason(error: OSError) -> str:
-    """With the file, where the system names one."""
-    name = f"{error.filename}: " if error.filename else ""
-    return f"{name}{error.strerror or error}"

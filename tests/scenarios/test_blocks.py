@@ -168,9 +168,9 @@ REFUSED = {
         "a.b:1053 A.B:1053 {\n    whoami\n}\n",
         "{file}:1:10: cannot serve dns://a.b.:1053: it is already defined at {file}:1:1",
     ),
-    "a transport that is not there": (
+    "DNS over TLS without a certificate": (
         "tls://.:1053 {\n    whoami\n}\n",
-        "{file}:1:1: tls:// is not served by this version",
+        "{file}:1:1: tls://.:1053 needs a `tls` with its certificate",
     ),
     "an address that is not this host's": (
         ".:0 {\n    bind 192.0.2.77\n    whoami\n}\n",

@@ -27,6 +27,7 @@ def test_both_transports_have_the_same_port(address: str) -> None:
     with bound(address) as [pair]:
         assert pair.address == address
         assert pair.port > 0
+        assert pair.udp is not None
         for sock in (pair.udp, pair.tcp):
             assert sock.getsockname()[:2] == (address, pair.port)
             assert not sock.getblocking()
@@ -39,13 +40,14 @@ def test_wildcard_is_both_families() -> None:
         assert (v4.address, v6.address) == ("0.0.0.0", "::")
         assert v4.port == v6.port
         for sock in (v6.udp, v6.tcp):
+            assert sock is not None
             assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
 
 
 def test_reuseport_only_with_a_port_that_was_asked_for() -> None:
     def reuses(pair: Bound) -> set[int]:
         level, option = socket.SOL_SOCKET, socket.SO_REUSEPORT
-        return {sock.getsockopt(level, option) for sock in (pair.udp, pair.tcp)}
+        return {sock.getsockopt(level, option) for sock in (pair.udp, pair.tcp) if sock}
 
     with bound("127.0.0.1") as [free]:
         assert reuses(free) == {0}

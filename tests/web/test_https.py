@@ -1,10 +1,7 @@
 """`tls` of `prometheus`: the file that says how, and connections made by it."""
 
 import asyncio
-import os
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,37 +9,13 @@ import pytest
 from clusterdns.errors import ConfigError, Place
 from clusterdns.web.https import https
 from clusterdns.web.metrics import serve_metrics
+from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.web.client import served
 
 PLACE = Place("Corefile", 3, 9)
-CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
 FILES = "cert_file: tls.crt\n  key_file: tls.key"
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes certificates")
-
-
-def openssl(*words: str | Path) -> None:
-    done = subprocess.run(["openssl", *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def make_ca(folder: Path) -> None:
-    out = ("-keyout", folder / "ca.key", "-out", folder / "ca.crt")
-    openssl("req", "-x509", *CURVE, "-subj", "/CN=test-ca", *out)
-
-
-def make(folder: Path, name: str, usage: str = "serverAuth", subject: str = "localhost") -> None:
-    """NAME.crt and NAME.key, signed by ca.crt, put in place of what is there."""
-    openssl(
-        *("req", "-x509", *CURVE, "-subj", f"/CN={subject}"),
-        *("-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"),
-        *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-        *("-addext", "basicConstraints=critical,CA:FALSE"),
-        *("-addext", f"extendedKeyUsage={usage}"),
-        *("-keyout", folder / "new.key", "-out", folder / "new.crt"),
-    )
-    for end in ("key", "crt"):
-        os.replace(folder / f"new.{end}", folder / f"{name}.{end}")
+pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +32,6 @@ def config(folder: Path, text: str) -> str:
     path = folder / "web.yaml"
     path.write_text(text)
     return str(path)
-
-
-def client_context(folder: Path, with_pair: bool = False) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-    if with_pair:
-        context.load_cert_chain(folder / "client.crt", folder / "client.key")
-    return context
 
 
 async def get(port: int, context: ssl.SSLContext) -> tuple[int, str]:

@@ -1,0 +1,44 @@
+"""Certificates for tests, made by openssl."""
+
+import os
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes certificates")
+
+
+def openssl(*words: str | Path) -> None:
+    done = subprocess.run(["openssl", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def make_ca(folder: Path) -> None:
+    out = ("-keyout", folder / "ca.key", "-out", folder / "ca.crt")
+    openssl("req", "-x509", *CURVE, "-subj", "/CN=test-ca", *out)
+
+
+def make(folder: Path, name: str, usage: str = "serverAuth", subject: str = "localhost") -> None:
+    """NAME.crt and NAME.key, signed by ca.crt, put in place of what is there."""
+    openssl(
+        *("req", "-x509", *CURVE, "-subj", f"/CN={subject}"),
+        *("-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"),
+        *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        *("-addext", "basicConstraints=critical,CA:FALSE"),
+        *("-addext", f"extendedKeyUsage={usage}"),
+        *("-keyout", folder / "new.key", "-out", folder / "new.crt"),
+    )
+    for end in ("key", "crt"):
+        os.replace(folder / f"new.{end}", folder / f"{name}.{end}")
+
+
+def client_context(folder: Path, with_pair: bool = False) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    if with_pair:
+        context.load_cert_chain(folder / "client.crt", folder / "client.key")
+    return context
