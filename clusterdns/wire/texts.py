@@ -27,11 +27,13 @@ _TYPES = {
 }
 _NUMBERS = {text: number for number, text in _TYPES.items()}
 _CLASSES = {1: "IN", 2: "CS", 3: "CH", 4: "HS", 254: "NONE", 255: "ANY"}
+_CLASS_NUMBERS = {text: number for number, text in _CLASSES.items()}
 _RCODES = {
     **_from(0, "NOERROR FORMERR SERVFAIL NXDOMAIN NOTIMP REFUSED YXDOMAIN YXRRSET NXRRSET"),
     **_from(9, "NOTAUTH NOTZONE DSOTYPENI"),
     **_from(16, "BADSIG BADKEY BADTIME BADMODE BADNAME BADALG BADTRUNC BADCOOKIE"),
 }
+_RCODE_NUMBERS = {text: number for number, text in _RCODES.items()} | {"NOTIMPL": 4}
 
 
 def type_text(qtype: int) -> str:
@@ -49,6 +51,16 @@ def class_text(qclass: int) -> str:
     return _CLASSES.get(qclass) or f"CLASS{qclass}"
 
 
+def class_number(text: str) -> int | None:
+    """The class of this name, in upper case; None where there is none."""
+    return _CLASS_NUMBERS.get(text)
+
+
 def rcode_text(rcode: int) -> str:
     """NXDOMAIN; the number for one without a name. 16 is BADSIG, which an OPT calls BADVERS."""
     return _RCODES.get(rcode) or str(rcode)
+
+
+def rcode_number(text: str) -> int | None:
+    """The rcode of this name, in upper case; None where there is none. NOTIMPL is NOTIMP too."""
+    return _RCODE_NUMBERS.get(text)

@@ -1,0 +1,1 @@
+"""Tests of `rewrite`, one file for each field."""
