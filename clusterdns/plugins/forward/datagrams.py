@@ -1,6 +1,7 @@
 """UDP to one upstream: sockets with random ports, few queries on each."""
 
 import asyncio
+import random
 import socket
 import time
 
@@ -80,7 +81,8 @@ class Datagrams:
 
     def _choose(self, now: float) -> "Socket":
         while len(self._open) >= self._usual:
-            sock = self._open[self.ids.below(len(self._open))]
+            # Ports are the secret, and the kernel's; which of them is none, and this is fast.
+            sock = self._open[int(random.random() * len(self._open))]
             if len(sock.attempts) >= FEW and len(self._open) < MOST:
                 break
             if sock.attempts or now - sock.used < self.expire_s:

@@ -2,12 +2,13 @@
 dashboards still ask for."""
 
 from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
 
-from clusterdns.metrics import Counter, Histogram
+from clusterdns.metrics import DURATIONS, Counter, Histogram, Labels
 from clusterdns.wire.texts import rcode_text
 
 NAME = "forward"  # label proxy_name
-BOUNDS = tuple(0.00025 * 2**power for power in range(16))  # CoreDNS's: 0.25 ms to 8.2 s
 
 healthcheck_broken = Counter(
     "coredns_forward_healthcheck_broken_total",
@@ -17,53 +18,26 @@ max_concurrent_rejects = Counter(
     "coredns_forward_max_concurrent_rejects_total",
     "Queries refused because max_concurrent others were under way.",
 )
-_durations = Histogram(
+durations = Histogram(
     "coredns_proxy_request_duration_seconds",
     "How long upstreams took to reply.",
-    BOUNDS,
+    DURATIONS,
     ("proxy_name", "to", "rcode"),
 )
-_healthcheck_failures = Counter(
+healthcheck_failures = Counter(
     "coredns_proxy_healthcheck_failures_total",
     "Probes of upstreams that had no reply.",
     ("proxy_name", "to"),
 )
-_connection_hits = Counter(
+connection_hits = Counter(
     "coredns_proxy_conn_cache_hits_total",
     "Queries to upstreams by a socket or connection that was there.",
     ("proxy_name", "to", "proto"),
 )
-_connection_misses = Counter(
+connection_misses = Counter(
     "coredns_proxy_conn_cache_misses_total",
     "Queries to upstreams by a socket or connection of their own.",
     ("proxy_name", "to", "proto"),
-)
-_old_requests = Counter(
-    "coredns_forward_requests_total", "Queries sent to upstreams that replied.", ("to",)
-)
-_old_responses = Counter(
-    "coredns_forward_responses_total", "Replies of upstreams.", ("to", "rcode")
-)
-_old_durations = Histogram(
-    "coredns_forward_request_duration_seconds",
-    "How long upstreams took to reply.",
-    BOUNDS,
-    ("to", "rcode"),
-)
-_old_healthcheck_failures = Counter(
-    "coredns_forward_healthcheck_failures_total",
-    "Probes of upstreams that had no reply.",
-    ("to",),
-)
-_old_connection_hits = Counter(
-    "coredns_forward_conn_cache_hits_total",
-    "Queries to upstreams by a socket or connection that was there.",
-    ("to", "proto"),
-)
-_old_connection_misses = Counter(
-    "coredns_forward_conn_cache_misses_total",
-    "Queries to upstreams by a socket or connection of their own.",
-    ("to", "proto"),
 )
 ignored_replies = Counter(
     "clusterdns_forward_ignored_replies_total",
@@ -81,21 +55,19 @@ class Figures:
 
     def __init__(self, to: str) -> None:
         self._to = to
-        self._request = (to,)
         self._by_rcode: dict[int, _Replies] = {}
 
     def replied(self, rcode: int, seconds: float) -> None:
         """A reply came after so many seconds."""
         replies = self._by_rcode.get(rcode)
         if replies is None:
-            replies = self._by_rcode[rcode] = _Replies(self._to, rcode_text(rcode))
-        _old_requests.values[self._request] += 1
-        replies.add(seconds)
+            replies = self._by_rcode[rcode] = _Replies((NAME, self._to, rcode_text(rcode)))
+        replies.buckets[bisect_left(DURATIONS, seconds)] += 1
+        durations.sums[replies.labels] += seconds
 
     def probe_failed(self) -> None:
         """A health probe had no reply."""
-        _healthcheck_failures.add(NAME, self._to)
-        _old_healthcheck_failures.add(self._to)
+        healthcheck_failures.add(NAME, self._to)
 
 
 class Connections:
@@ -104,31 +76,113 @@ class Connections:
     def __init__(self, to: str, proto: str) -> None:
         """proto: udp, tcp or tcp-tls."""
         self._labels = (NAME, to, proto)
-        self._old_labels = (to, proto)
 
     def hit(self) -> None:
         """A query went by one that was there."""
-        _connection_hits.values[self._labels] += 1
-        _old_connection_hits.values[self._old_labels] += 1
+        connection_hits.values[self._labels] += 1
 
     def miss(self) -> None:
         """A query had one opened."""
-        _connection_misses.values[self._labels] += 1
-        _old_connection_misses.values[self._old_labels] += 1
+        connection_misses.values[self._labels] += 1
 
 
 class _Replies:
-    """The replies of one upstream with one rcode; the look-ups of their counters done once."""
+    """The replies of one upstream with one rcode: their counter, looked up once."""
 
-    def __init__(self, to: str, rcode: str) -> None:
-        self._labels, self._old_labels = (NAME, to, rcode), (to, rcode)
-        _durations.observe(0.0, *self._labels, times=0)
-        _old_durations.observe(0.0, *self._old_labels, times=0)
-        self._buckets = _durations.buckets[self._labels]
-        _old_durations.buckets[self._old_labels] = self._buckets  # the same figures
+    __slots__ = ("buckets", "labels")
 
-    def add(self, seconds: float) -> None:
-        self._buckets[bisect_left(BOUNDS, seconds)] += 1
-        _durations.sums[self._labels] += seconds
-        _old_durations.sums[self._old_labels] += seconds
-        _old_responses.values[self._old_labels] += 1
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        durations.observe(0.0, *labels, times=0)
+        self.labels = labels
+        self.buckets = durations.buckets[labels]
+
+
+class OldCounter(Counter):
+    """A counter under the name that it had in CoreDNS until 1.10, without the label proxy_name;
+    worked out when somebody looks."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        labels: tuple[str, ...],
+        read: Callable[[], Iterable[tuple[Labels, int]]],
+    ) -> None:
+        """read: what there is now, by label values; equal ones are added up."""
+        self._read = read
+        super().__init__(name, text, labels)
+
+    @property
+    def values(self) -> Tally[Labels]:
+        found = Tally[Labels]()
+        for labels, times in self._read():
+            found[labels] += times
+        return found
+
+    @values.setter
+    def values(self, nothing: Tally[Labels]) -> None:
+        """Counter begins with nothing, and so does this."""
+
+
+class OldHistogram(Histogram):
+    """The durations under the name and labels that they had until 1.10."""
+
+    @property
+    def buckets(self) -> dict[Labels, list[int]]:
+        return {labels[1:]: buckets for labels, buckets in durations.buckets.items()}
+
+    @buckets.setter
+    def buckets(self, nothing: dict[Labels, list[int]]) -> None:
+        """Histogram begins with nothing."""
+
+    @property
+    def sums(self) -> dict[Labels, float]:
+        return {labels[1:]: total for labels, total in durations.sums.items()}
+
+    @sums.setter
+    def sums(self, nothing: dict[Labels, float]) -> None:
+        """Histogram begins with nothing."""
+
+
+def _without_proxy(counter: Counter) -> Callable[[], Iterable[tuple[Labels, int]]]:
+    return lambda: ((labels[1:], times) for labels, times in counter.values.items())
+
+
+def _replies(labels: slice) -> Callable[[], Iterable[tuple[Labels, int]]]:
+    """How many replies there were, by some of (proxy_name, to, rcode)."""
+    return lambda: ((each[labels], sum(found)) for each, found in durations.buckets.items())
+
+
+old_requests = OldCounter(
+    "coredns_forward_requests_total",
+    "Queries to upstreams that had a reply.",
+    ("to",),
+    _replies(slice(1, 2)),
+)
+old_responses = OldCounter(
+    "coredns_forward_responses_total",
+    "Replies of upstreams.",
+    ("to", "rcode"),
+    _replies(slice(1, 3)),
+)
+old_durations = OldHistogram(
+    "coredns_forward_request_duration_seconds", durations.text, DURATIONS, ("to", "rcode")
+)
+old_healthcheck_failures = OldCounter(
+    "coredns_forward_healthcheck_failures_total",
+    healthcheck_failures.text,
+    ("to",),
+    _without_proxy(healthcheck_failures),
+)
+old_connection_hits = OldCounter(
+    "coredns_forward_conn_cache_hits_total",
+    connection_hits.text,
+    ("to", "proto"),
+    _without_proxy(connection_hits),
+)
+old_connection_misses = OldCounter(
+    "coredns_forward_conn_cache_misses_total",
+    connection_misses.text,
+    ("to", "proto"),
+    _without_proxy(connection_misses),
+)

@@ -31,6 +31,9 @@ class Forwarder:
         self._zone = Zones([options.zone])
         self._excepted = Zones(options.excepted)
         self._takes_all = options.zone == "." and not options.excepted
+        self._most = options.max_concurrent
+        self._udp_by_stream = options.force_tcp
+        self._tcp_by_stream = options.force_tcp or not options.prefer_udp
         self._flights: dict[Hashable, Flight] = {}
         self._waiting = 0  # queries
         self._idle = asyncio.Event()
@@ -45,12 +48,10 @@ class Forwarder:
 
     async def reply(self, query: Query) -> Reply:
         """What an upstream says. Raises ResolveError: none says anything, or too many ask."""
-        if 0 < self.options.max_concurrent <= self._waiting:
+        if 0 < self._most <= self._waiting:
             figures.max_concurrent_rejects.add()
-            raise ResolveError(
-                f"concurrent queries exceeded maximum {self.options.max_concurrent}", REFUSED
-            )
-        by_stream = self._by_stream(query.transport)
+            raise ResolveError(f"concurrent queries exceeded maximum {self._most}", REFUSED)
+        by_stream = self._udp_by_stream if query.transport == "udp" else self._tcp_by_stream
         question = asked(query, by_stream)
         key = question.key
         flight = None if key is None else self._flights.get(key)
@@ -98,11 +99,6 @@ class Forwarder:
         """Closes everything; queries under way fail."""
         await asyncio.gather(*[upstream.close() for upstream in self.upstreams])
         self._timeouts.stop()
-
-    def _by_stream(self, transport: str) -> bool:
-        if self.options.force_tcp:
-            return True
-        return transport != "udp" and not self.options.prefer_udp
 
     def over(self, flight: Flight) -> None:
         """A question has ended: who asks it from now on has it asked anew."""

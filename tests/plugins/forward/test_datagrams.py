@@ -283,11 +283,11 @@ async def test_metrics_of_both_generations() -> None:
         to = plugin.forwarders[0].upstreams[0].address
         for n in range(3):
             await ask(plugin, f"n{n}.test")
-    assert figures._durations.count("forward", to, "NOERROR") == 3
-    assert figures._old_durations.count(to, "NOERROR") == 3
-    assert figures._old_responses.values[to, "NOERROR"] == 3
-    assert figures._old_requests.values[to,] == 3
-    hits = figures._connection_hits.values["forward", to, "udp"]
-    misses = figures._connection_misses.values["forward", to, "udp"]
+    assert figures.durations.count("forward", to, "NOERROR") == 3
+    assert figures.old_durations.count(to, "NOERROR") == 3
+    assert figures.old_responses.values[to, "NOERROR"] == 3
+    assert figures.old_requests.values[to,] == 3
+    hits = figures.connection_hits.values["forward", to, "udp"]
+    misses = figures.connection_misses.values["forward", to, "udp"]
     assert hits + misses == 3
-    assert figures._old_connection_misses.values[to, "udp"] == misses
+    assert figures.old_connection_misses.values[to, "udp"] == misses

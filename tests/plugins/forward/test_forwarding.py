@@ -121,9 +121,9 @@ async def test_an_upstream_that_is_down_is_left_out_until_it_is_back(
         await until(lambda: first.health.fails >= 3)
         assert first.is_down
         assert not first.is_usable
-        failures = figures._healthcheck_failures.values["forward", f"{HOST}:{port}"]
+        failures = figures.healthcheck_failures.values["forward", f"{HOST}:{port}"]
         assert failures >= 3
-        assert figures._old_healthcheck_failures.values[f"{HOST}:{port}",] == failures
+        assert figures.old_healthcheck_failures.values[f"{HOST}:{port}",] == failures
         loop = asyncio.get_running_loop()
         back: list[bytes] = []
 

@@ -36,8 +36,8 @@ async def test_a_connection_is_used_again() -> None:
             assert addresses(await ask(plugin, f"n{n}.test")) == [ADDRESS]
         to = plugin.forwarders[0].upstreams[0].address
     assert stub.connections == 1
-    assert figures._connection_hits.values["forward", to, "tcp"] == 4
-    assert figures._connection_misses.values["forward", to, "tcp"] == 1
+    assert figures.connection_hits.values["forward", to, "tcp"] == 4
+    assert figures.connection_misses.values["forward", to, "tcp"] == 1
 
 
 async def test_many_queries_share_few_connections() -> None:
@@ -208,7 +208,7 @@ async def test_tls(to: str, options: str) -> None:
         label = plugin.forwarders[0].upstreams[0].address
     assert [each.transport for each in stub.asked] == ["tcp"] * 3
     assert stub.connections == 1
-    assert figures._connection_hits.values["forward", label, "tcp-tls"] == 2
+    assert figures.connection_hits.values["forward", label, "tcp-tls"] == 2
 
 
 async def test_a_client_certificate() -> None:
