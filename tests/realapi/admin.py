@@ -124,6 +124,15 @@ class Admin:
 
         await until(f"the end of {kind} {name}", there, False)
 
+    async def until_quiet(self) -> None:
+        """Waits until no namespace of an earlier test is on its way out."""
+
+        async def leaving() -> int:
+            spaces = await self.items("Namespace")
+            return sum("deletionTimestamp" in space["metadata"] for space in spaces)
+
+        await until("namespaces that leave", leaving, 0)
+
     async def _make(self, obj: Json) -> None:
         await self.create(obj)
         if "status" in obj and obj["kind"] in ("Pod", "Service"):

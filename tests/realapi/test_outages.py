@@ -75,6 +75,7 @@ async def test_the_way_to_the_api_is_cut(
 ) -> None:
     """Watches resume where they were: nothing is listed again, whatever was missed."""
     await some_objects(admin, space)
+    await admin.until_quiet()
     async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
         before = await all_true(dns, admin)
         await way.close()
