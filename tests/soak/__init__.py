@@ -1,0 +1,1 @@
+"""`make soak`: random changes and faults for minutes, and a server that must not be wrong."""
