@@ -144,6 +144,7 @@ class Flight:
         return True
 
     def _done(self, found: Received | None, error: UpstreamError | None) -> None:
+        self._attempt = None  # no cycle is left, which only the garbage collector could free
         if found is None:
             assert error is not None
             self._failed(error)
@@ -190,6 +191,7 @@ class Flight:
             self._pause.cancel()
         if self._attempt is not None:
             self._attempt.give_up()
+            self._attempt = None
         self._owner.over(self)
 
 

@@ -1,6 +1,7 @@
 """Several upstreams, several `forward`, several who ask the same."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.forward import Forward, figures
+from clusterdns.plugins.forward.attempt import Attempt
+from clusterdns.plugins.forward.flight import Flight
 from tests.plugins.asking import Next, edns, query
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -373,3 +376,17 @@ async def test_what_does_not_end_is_closed(monkeypatch: pytest.MonkeyPatch) -> N
             assert time.monotonic() - started < 1
             with pytest.raises(ResolveError):
                 await asking
+
+
+@pytest.mark.parametrize("options", ["", "force_tcp"])
+async def test_nothing_is_left_for_the_garbage_collector(options: str) -> None:
+    """Collections of what queries leave behind cost 2 us of each."""
+    async with upstream() as stub, forwarding(to=[stub], options=options) as plugin:
+        gc.collect()
+        gc.disable()
+        try:
+            await asyncio.gather(*[ask(plugin, f"n{n}.test") for n in range(10)])
+            left = [each for each in gc.get_objects() if isinstance(each, Flight | Attempt)]
+        finally:
+            gc.enable()
+    assert left == []
