@@ -88,7 +88,7 @@ def service_change(service: api.Service) -> Upsert | NoRecords:
                 _without_empty(each.ip for each in ingress),
                 where + "status.loadBalancer.ingress[].ip",
             ),
-            _without_empty(each.hostname for each in ingress),
+            _without_empty(each.hostname for each in ingress if not each.ip),
         )
     )
 

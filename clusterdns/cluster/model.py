@@ -58,7 +58,7 @@ class Service(Struct, frozen=True, gc=False, tag="Service"):
     ports: tuple[Port, ...] = ()
     external_name: str = ""  # as in the API; set for type ExternalName only
     external_ips: tuple[Address, ...] = ()  # spec.externalIPs and status.loadBalancer.ingress[].ip
-    external_hosts: tuple[str, ...] = ()  # status.loadBalancer.ingress[].hostname
+    external_hosts: tuple[str, ...] = ()  # status.loadBalancer.ingress[].hostname without ip
 
     @property
     def headless(self) -> bool:

@@ -27,6 +27,7 @@ from clusterdns.wire.message import AA, AD, RA, TC
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received, Sections, sections
 from clusterdns.zone.index import Index, Key
+from clusterdns.zone.view import View
 
 # Inner queries inside inner queries: the longest chain of ExternalNames through the server.
 # CoreDNS's `file` has this bound; its `kubernetes` has none and dies of a loop.
@@ -356,6 +357,8 @@ class Setup:
     metrics: list[MetricsPage] = field(default_factory=list)
     pprof: list[PprofPage] = field(default_factory=list)  # shared by all blocks too
     upstreams: list[Upstream] = field(default_factory=list)  # of this block; filled as it is parsed
+    views: list[View] = field(default_factory=list)  # what `kubernetes` of this block shows
+    at_end: list[Callable[[], None]] = field(default_factory=list)  # run once all are parsed
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     recursive: bool = False  # RA is set on replies; known once every directive is parsed

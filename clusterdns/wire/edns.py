@@ -32,6 +32,9 @@ class Option(NamedTuple):
     data: bytes
 
 
+STALE_ANSWER = Option(EXTENDED_ERROR, (3).to_bytes(2, "big"))  # RFC 8914 section 4.4
+
+
 @dataclass(frozen=True, slots=True)
 class Edns:
     """An OPT record, of a query or of a reply.

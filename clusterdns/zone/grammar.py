@@ -59,7 +59,7 @@ class EndpointName(NamedTuple):
     @property
     def ports(self) -> ServiceName:
         """The ports below this name, if it is a protocol's: _tcp has _http._tcp below it."""
-        return ServiceName(self.namespace, self.service, "", _without_underscore(self.endpoint))
+        return ServiceName(self.namespace, self.service, "", without_underscore(self.endpoint))
 
 
 class ZonalName(NamedTuple):
@@ -129,9 +129,9 @@ def _reverse_ipv6(labels: Labels) -> Address | None:
 
 def _service_tree(below: Labels) -> Name | None:
     if below[-4:-3] == _ZONE and below[-5:-4] in _ZONE_WORDS:
-        return _zonal(tuple(map(_text, below[:-1])))
+        return _zonal(tuple(map(label_text, below[:-1])))
     rule = _SERVICE_RULES.get(len(below))
-    return rule(tuple(map(_text, below[:-1]))) if rule else None
+    return rule(tuple(map(label_text, below[:-1]))) if rule else None
 
 
 def _zonal(labels: Sequence[str]) -> Name:
@@ -143,23 +143,25 @@ def _pod_tree(below: Labels) -> Name | None:
     """As in the tree of Services, up to two labels may stand in front; they say nothing here."""
     if not 1 < len(below) < 6:
         return Fixed.EMPTY if len(below) == 1 else None
-    namespace = _text(below[-2])
+    namespace = label_text(below[-2])
     return (
-        PodName(namespace, _text(below[-3])) if len(below) > 2 else NamespaceName(namespace, "pod")
+        PodName(namespace, label_text(below[-3]))
+        if len(below) > 2
+        else NamespaceName(namespace, "pod")
     )
 
 
 def _ports(labels: Sequence[str]) -> Name:
     port, protocol, service, namespace = labels
-    port, protocol = _without_underscore(port), _without_underscore(protocol)
+    port, protocol = without_underscore(port), without_underscore(protocol)
     return ServiceName(namespace, service, port, protocol)
 
 
-def _without_underscore(label: str) -> str:
+def without_underscore(label: str) -> str:
     return label.removeprefix("_")
 
 
-def _text(label: bytes) -> str:
+def label_text(label: bytes) -> str:
     """The label as text; one that would be written with an escape equals no object's name."""
     return "\\" if label.translate(None, _PLAIN) else label.decode("ascii")
 

@@ -22,9 +22,12 @@ from clusterdns.cluster.selection import Selection
 #   ("namespace", name)           whether the namespace exists
 #   ("address", packed)           the cluster IPs and ready endpoints that are this address
 #   ("pod", packed)               the pods with this address
+#   ("external", namespace, name) the addresses and hosts of a Service outside of the cluster
+#   ("external address", packed)  the Services with this address outside of the cluster
 #   ("synced",)                   whether everything was listed once
 Key = tuple[str, ...] | tuple[str, bytes]
 SYNCED: Key = ("synced",)
+_EXTERNAL = ("external", "external address")
 
 Owner = Service | EndpointSlice  # what has addresses; both have a namespace and a name
 Held = TypeVar("Held", bound=Service | EndpointSlice | Pod)
@@ -38,12 +41,15 @@ class Index:
     synced: bool  # every kind of the selection was listed once; stays True
     stale: bool  # what is held comes, at least in part, from an earlier run; False once synced
     serial: int  # Unix seconds of the last change that DNS shows, 0 before the first
+    external_serial: int  # the same of `k8s_external`, whose Services come and go without it
 
     def __init__(self, selection: Selection) -> None:
         """selection: what the source of the events was asked for; other kinds are not kept."""
         self.synced = False
         self.stale = False
         self.serial = 0
+        self.external_serial = 0
+        self._now = 0  # Unix seconds, of the event that is being applied
         self._kinds = frozenset(selection.kinds)
         self._awaited = set(selection.kinds)
         self._namespaces: set[str] = set()
@@ -54,6 +60,7 @@ class Index:
         self._slices_of: dict[Name, EndpointSlice | tuple[EndpointSlice, ...]] = {}
         self._owners_at: dict[Address, Owner | tuple[Owner, ...]] = {}
         self._pods_at: dict[Address, Pod | tuple[Pod, ...]] = {}
+        self._external_at: dict[Address, Service | tuple[Service, ...]] = {}
 
     def has_namespace(self, name: str) -> bool:
         return name in self._namespaces
@@ -77,6 +84,10 @@ class Index:
         """The pods with this address, by name."""
         return _held(self._pods_at, address)
 
+    def external_owners(self, address: Address) -> tuple[Service, ...]:
+        """The Services with this address outside of the cluster, by name."""
+        return _held(self._external_at, address)
+
     def objects(self) -> list[Object]:
         """Everything that is held, in an order in which no name is seen before it is whole."""
         named = map(Namespace, self._namespaces)
@@ -93,14 +104,16 @@ class Index:
         now: Unix seconds; the serial when DNS shows the change. Updates that change nothing of what
         this zone shows give no key and leave the serial alone, as do a slice of no Service, one
         without ready endpoints, and kinds outside the selection. A namespace that comes or goes
-        moves the serial: its name does too.
+        moves the serial: its name does too. What a Service has outside of the cluster moves a
+        serial of its own, and only when an existing Service changes, as in CoreDNS.
         """
         if isinstance(event, Synced):
             return self._listed(event)
+        self._now = int(now)
         keys = self._changed(event)
-        if keys:
+        if any(key[0] not in _EXTERNAL for key in keys):
             # RFC 1982: a serial never goes back, even where the clock does.
-            self.serial = max(self.serial, int(now))
+            self.serial = max(self.serial, self._now)
         return keys
 
     def _listed(self, event: Synced) -> set[Key]:
@@ -147,7 +160,16 @@ class Index:
         keys: set[Key] = {("address", address) for address in before ^ after}
         if _shown(old) != _shown(new):
             keys.add(("service", *name))
-        return keys
+        return keys | self._put_external(name, old, new)
+
+    def _put_external(self, name: Name, old: Service | None, new: Service | None) -> set[Key]:
+        before, after = _external_ips(old), _external_ips(new)
+        _move(self._external_at, before, old, after, new)
+        if _external(old) == _external(new):
+            return set()
+        if old and new:
+            self.external_serial = max(self.external_serial, self._now)
+        return {("external", *name), *(("external address", ip) for ip in before ^ after)}
 
     def _put_slice(self, name: Name, new: EndpointSlice | None) -> set[Key]:
         old = _swap(self._slices, name, new)
@@ -226,6 +248,17 @@ def _order(held: Service | EndpointSlice | Pod) -> tuple[str, str, str]:
 
 def _cluster_ips(service: Service | None) -> set[Address]:
     return set(service.cluster_ips) if service else set()
+
+
+def _external_ips(service: Service | None) -> set[Address]:
+    return set(service.external_ips) if service else set()
+
+
+def _external(service: Service | None) -> tuple[object, ...] | None:
+    """What decides a Service's names outside of the cluster; None for most, who have none."""
+    if service is None or not (service.external_ips or service.external_hosts):
+        return None
+    return service.external_ips, service.external_hosts, service.ports
 
 
 def _shown(service: Service | None) -> tuple[object, ...] | None:

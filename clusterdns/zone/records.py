@@ -23,7 +23,7 @@ class Target(NamedTuple):
     """An address behind a Service, the name that SRV records give it, and the ports asked for."""
 
     host: DNSLabel
-    address: Address
+    address: Address  # b"" where the host's addresses are known elsewhere
     ports: tuple[Port, ...]
 
 
@@ -71,15 +71,20 @@ def address_record(owner: DNSLabel, address: Address, ttl: int) -> RR:
 
 
 def service_records(
-    owner: DNSLabel, targets: Sequence[Target], ttl: int
+    owner: DNSLabel, targets: Sequence[Target], ttl: int, glue_ttl: int | None = None
 ) -> tuple[list[RR], list[RR]]:
     """SRV records for every port of every target, and their addresses as glue (RFC 2782).
+
+    glue_ttl: of the addresses; None for the same.
 
     A target and port is given once, however many addresses and names of ports lead to it. The
     weight shares 100 among the pairs of address and port, both families counted; a pair that
     is in two slices while it moves is one. Ports without a number have no record, but count.
     """
-    pairs = {(target.address, port) for target in targets for port in target.ports}
+    glue_ttl = ttl if glue_ttl is None else glue_ttl
+    pairs = {
+        (target.address or target.host.label, port) for target in targets for port in target.ports
+    }
     weight = max(1, 100 // max(1, len(pairs)))
     answer: dict[tuple[tuple[bytes, ...], int], RR] = {}
     glue: dict[tuple[tuple[bytes, ...], Address], RR] = {}
@@ -92,8 +97,8 @@ def service_records(
             if (name, number) not in answer:
                 rdata = SRV(priority=0, weight=weight, port=number, target=host)
                 answer[name, number] = RR(owner, _SRV, ttl=ttl, rdata=rdata)
-            if (name, address) not in glue:
-                glue[name, address] = address_record(host, address, ttl)
+            if address and (name, address) not in glue:
+                glue[name, address] = address_record(host, address, glue_ttl)
     return list(answer.values()), list(glue.values())
 
 

@@ -25,11 +25,11 @@ def addresses(
     if service.external_name:
         return []
     if service.cluster_ips:
-        return list(service.cluster_ips) if _chosen(service.ports, port, protocol) else []
+        return list(service.cluster_ips) if chosen(service.ports, port, protocol) else []
     return [
         address
         for piece in slices
-        if _chosen(piece.ports, port, protocol)
+        if chosen(piece.ports, port, protocol)
         for address in piece.each_address()
     ]
 
@@ -47,7 +47,7 @@ def targets(
         members = endpoints(slices, port, protocol)
         return _named(service, members, zone, pod_names)
     host = below(zone, service.name, service.namespace, "svc")
-    ports = _chosen(service.ports, port, protocol)
+    ports = chosen(service.ports, port, protocol)
     return [Target(host, address, ports) for address in service.cluster_ips] if host else []
 
 
@@ -90,7 +90,7 @@ Member = tuple[Endpoint, tuple[Port, ...]]  # and its ports that were asked for
 def endpoints(slices: Iterable[EndpointSlice], port: str, protocol: str) -> Iterator[Member]:
     """Every ready address with such a port."""
     for piece in slices:
-        if ports := _chosen(piece.ports, port, protocol):
+        if ports := chosen(piece.ports, port, protocol):
             for endpoint in piece.endpoints():
                 yield endpoint, ports
 
@@ -123,8 +123,8 @@ def _named(
     return [Target(host, endpoint.address, ports) for host, endpoint, ports in hosts if host]
 
 
-def _chosen(ports: tuple[Port, ...], port: str, protocol: str) -> tuple[Port, ...]:
-    """The ports that match; both words are in lower case."""
+def chosen(ports: tuple[Port, ...], port: str, protocol: str) -> tuple[Port, ...]:
+    """The ports that match, "" matching any; both words are in lower case."""
     declared = ports or _NO_PORT
     if not port and not protocol:
         return declared

@@ -15,6 +15,7 @@ from clusterdns.zone.records import below
 from clusterdns.zone.targets import endpoint_name
 
 Keys = frozenset[Key]
+STALE_TTL = 5  # the most, in seconds, of what comes from an earlier run; RFC 8767 would allow 30
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class View:
     """An index seen through a zone's options. Whatever an answer rests on comes with its keys."""
 
     def __init__(self, index: Index, options: ZoneOptions) -> None:
-        self._index = index
-        self._options = options
-        self._primary = _primary(options.zones)
-        self._local = presentable(options.local_addresses)
+        self.index = index
+        self.options = options
+        self._primary = primary_zone(options.zones)
+        self.local = presentable(options.local_addresses)
 
     def exposed(self, namespace: str) -> bool:
-        chosen = self._options.namespaces
-        return self._index.has_namespace(namespace) and (chosen is None or namespace in chosen)
+        chosen = self.options.namespaces
+        return self.index.has_namespace(namespace) and (chosen is None or namespace in chosen)
 
     def known(
         self, namespace: str, name: str
@@ -58,25 +59,25 @@ class View:
         if not self.exposed(namespace):
             return None, (), frozenset((("namespace", namespace),))
         keys: Keys = frozenset((("namespace", namespace), ("service", namespace, name)))
-        service = self._index.service(namespace, name)
+        service = self.index.service(namespace, name)
         if service is None:
             return None, (), keys
-        slices = () if self._options.noendpoints else self._index.slices(namespace, name)
-        if self._options.ignore_empty and service.cluster_ips and not service.external_name:
+        slices = () if self.options.noendpoints else self.index.slices(namespace, name)
+        if self.options.ignore_empty and service.cluster_ips and not service.external_name:
             return (service if any(map(len, slices)) else None), slices, keys
         return service, slices, keys
 
     def runs(self, namespace: str, address: Address, text: str) -> bool:
         """Whether a pod there has this address, spelled like this, as far as that matters."""
-        if self._options.pods == "insecure":
+        if self.options.pods == "insecure":
             return True
-        pods = self._index.pods(address)
+        pods = self.index.pods(address)
         return text == address_text(address) and any(pod.namespace == namespace for pod in pods)
 
     def owners(self, address: Address) -> tuple[Owner, ...]:
         """The Services and slices with this address, exposed or not."""
-        owners = self._index.owners(address)
-        if self._options.noendpoints:
+        owners = self.index.owners(address)
+        if self.options.noendpoints:
             return tuple(owner for owner in owners if isinstance(owner, Service))
         return owners
 
@@ -97,26 +98,26 @@ class View:
     def _endpoint_host(
         self, piece: EndpointSlice, endpoint: Endpoint, zone: DNSLabel
     ) -> DNSLabel | None:
-        name = endpoint_name(endpoint, self._options.endpoint_pod_names)
+        name = endpoint_name(endpoint, self.options.endpoint_pod_names)
         return below(zone, name, piece.service, piece.namespace, "svc")
 
     def servers(self, zone: DNSLabel) -> tuple[list[tuple[DNSLabel, Address]], Keys]:
         """Names and addresses of the Services in front of this process, else of itself."""
         keys: set[Key] = set()
         servers: list[tuple[DNSLabel, Address]] = []
-        for local in self._local:
+        for local in self.local:
             keys.add(("address", local))
             for owner in self.owners(local):
                 if isinstance(owner, EndpointSlice):
                     keys.add(("service", owner.namespace, owner.service))
                     servers += self._servers_behind(owner, zone)
         itself = records.under(zone, b"ns", b"dns")
-        return servers or [(itself, local) for local in self._local], frozenset(keys)
+        return servers or [(itself, local) for local in self.local], frozenset(keys)
 
     def _servers_behind(
         self, piece: EndpointSlice, zone: DNSLabel
     ) -> Iterator[tuple[DNSLabel, Address]]:
-        service = self._index.service(piece.namespace, piece.service)
+        service = self.index.service(piece.namespace, piece.service)
         if service and service.headless:
             for endpoint in piece.endpoints():
                 if host := self._endpoint_host(piece, endpoint, zone):
@@ -140,8 +141,11 @@ def _unicast(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     )
 
 
-def _primary(zones: tuple[DNSLabel, ...]) -> DNSLabel:
-    """The first forward zone; the first of all where only reverse ones are served."""
+def primary_zone(zones: tuple[DNSLabel, ...]) -> DNSLabel:
+    """The first forward zone, in lower case; the first of all where only reverse ones are served.
+
+    It is where PTR records lead.
+    """
     folded = [DNSLabel(tuple(map(bytes.lower, zone.label))) for zone in zones]
     return next((zone for zone in folded if not is_reverse(zone.label)), folded[0])
 

@@ -7,7 +7,18 @@ from clusterdns.cluster.events import KINDS, Delete, Event, Kind, Synced, Upsert
 from clusterdns.cluster.model import Namespace, Object, Port
 from clusterdns.cluster.selection import Selection
 from clusterdns.zone.index import Index, Key
-from tests.zone.sample import EVERYTHING, HTTP, alias, endpoint, index_of, ip, members, pod, service
+from tests.zone.sample import (
+    EVERYTHING,
+    HTTP,
+    alias,
+    endpoint,
+    index_of,
+    ip,
+    ips,
+    members,
+    pod,
+    service,
+)
 
 SQL = Port("sql", 5432)
 
@@ -60,11 +71,6 @@ CASES: dict[str, tuple[list[Object], Event, set[Key]]] = {
         [alias("out", "example.com")],
         Upsert(alias("out", "example.org")),
         {named("out")},
-    ),
-    "an address outside of the cluster": (
-        [WEB],
-        Upsert(replace(WEB, external_ips=(ip("192.0.2.1"),), external_hosts=("lb.test",))),
-        set(),
     ),
     "a slice comes": ([], Upsert(DB), {named("db"), *address("10.1.0.1", "10.1.0.2")}),
     "a slice again": ([DB], Upsert(members("db", "10.1.0.1 10.1.0.2", SQL)), set()),
@@ -143,6 +149,76 @@ def test_keys(before: list[Object], event: Event, expected: set[Key]) -> None:
     assert index.apply(event, now=serial + 20) == set()  # an event twice changes nothing
 
 
+OUTSIDE = replace(WEB, external_ips=(ip("192.0.2.1"),))
+EXTERNAL: Key = ("external", "shop", "web")
+
+
+def external(*texts: str) -> set[Key]:
+    return {EXTERNAL, *(("external address", ip(text)) for text in texts)}
+
+
+EXTERNAL_CASES: dict[str, tuple[list[Object], Event, set[Key], bool]] = {
+    "an address": ([WEB], Upsert(OUTSIDE), external("192.0.2.1"), True),
+    "another address": (
+        [OUTSIDE],
+        Upsert(replace(WEB, external_ips=ips("192.0.2.2"))),
+        external("192.0.2.1", "192.0.2.2"),
+        True,
+    ),
+    "no address any more": ([OUTSIDE], Upsert(WEB), external("192.0.2.1"), True),
+    "a host": ([WEB], Upsert(replace(WEB, external_hosts=("lb.test",))), {EXTERNAL}, True),
+    "another cluster IP": (
+        [OUTSIDE],
+        Upsert(replace(OUTSIDE, cluster_ips=ips("10.3.0.9"))),
+        {named("web"), *address("10.3.0.1", "10.3.0.9")},
+        False,
+    ),
+    "a port": (
+        [OUTSIDE],
+        Upsert(replace(OUTSIDE, ports=(SQL,))),
+        {named("web"), EXTERNAL},
+        True,
+    ),
+    "a Service comes": (
+        [],
+        Upsert(OUTSIDE),
+        {named("web"), *address("10.3.0.1"), *external("192.0.2.1")},
+        False,
+    ),
+    "a Service goes": (
+        [OUTSIDE],
+        deleted("Service", "web"),
+        {named("web"), *address("10.3.0.1"), *external("192.0.2.1")},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "expected", "moves"), EXTERNAL_CASES.values(), ids=EXTERNAL_CASES
+)
+def test_external_keys(before: list[Object], event: Event, expected: set[Key], moves: bool) -> None:
+    """5.5: what is outside of the cluster has a serial of its own, which only updates move."""
+    index = index_of(before)
+    serial = index.serial
+    assert index.apply(event, now=serial + 10.9) == expected
+    assert index.external_serial == (serial + 10 if moves else 0)
+    assert index.serial == (serial + 10 if named("web") in expected else serial)
+    assert index.apply(event, now=serial + 20) == set()
+
+
+def test_external_owners() -> None:
+    twin = replace(OUTSIDE, name="twin", cluster_ips=())
+    index = index_of([OUTSIDE, twin])
+    assert index.external_owners(ip("192.0.2.1")) == (twin, OUTSIDE)
+    moved = replace(OUTSIDE, cluster_ips=ips("10.3.0.9"))
+    index.apply(Upsert(moved), now=1)
+    assert index.external_owners(ip("192.0.2.1")) == (twin, moved)
+    index.apply(deleted("Service", "web"), now=2)
+    index.apply(deleted("Service", "twin"), now=2)
+    assert index.external_owners(ip("192.0.2.1")) == ()
+
+
 def test_synced_when_every_kind_was_listed() -> None:
     index = Index(EVERYTHING)
     for kind in KINDS[:-1]:
@@ -191,7 +267,7 @@ def test_nothing_is_left_behind() -> None:
         deleted("Pod", "b"),
     ):
         index.apply(event, now=1)
-    assert vars(index) == {**vars(fresh), "serial": index.serial}
+    assert vars(index) == {**vars(fresh), "serial": index.serial, "_now": 1}
 
 
 def test_objects_at_one_place_stand_in_the_order_of_their_names() -> None:

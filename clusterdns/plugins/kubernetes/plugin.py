@@ -15,7 +15,7 @@ from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.plugins.base import Label, Plugin, Query, Reply, Resolve, Setup, Zones, once
 from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
-from clusterdns.wire.edns import EXTENDED_ERROR, Option
+from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import SYNCED, Index, Key
 from clusterdns.zone.lookup import (
@@ -29,12 +29,11 @@ from clusterdns.zone.lookup import (
     ZoneOptions,
     soa,
 )
+from clusterdns.zone.view import STALE_TTL, View
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 IN = 1
 WAITING_S = 0.5  # between two lines that say we wait, as CoreDNS
-STALE_TTL = 5  # the most, in seconds, of what comes from an earlier run; RFC 8767 would allow 30
-STALE_ANSWER = Option(EXTENDED_ERROR, (3).to_bytes(2, "big"))  # RFC 8914 section 4.4
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)  # `transfer` answers them, before they come here
 
 log = logging.getLogger(__name__)
@@ -71,7 +70,9 @@ class Kubernetes(Plugin):
             index = setup.cluster(options.selection(), options.api)
         except ConfigError as error:
             raise ConfigError(error.message, error.place or directive.name.place) from error
-        return cls(options.zone_options(), index, options.fallthrough, options.startup_timeout)
+        zone_options = options.zone_options()
+        setup.views.append(View(index, zone_options))
+        return cls(zone_options, index, options.fallthrough, options.startup_timeout)
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Says that the cluster is waited for, as long as `startup_timeout`, and then only warns:

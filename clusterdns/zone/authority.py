@@ -1,0 +1,209 @@
+"""From a question to what a zone file says: RFC 1034 section 4.3.2, RFC 4592, RFC 6672."""
+
+from dataclasses import dataclass, field
+
+from dnslib import CNAME, RR, DNSLabel
+
+from clusterdns.zone.masterfile import SOA, Labels, Node, RRset, Zone
+
+A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, NSEC, ANY = 1, 2, 5, 15, 28, 33, 39, 43, 47, 255
+SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
+ASTERISK = b"*"
+MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
+MOST_STEPS = 8  # CNAME records one behind the other, CoreDNS's bound
+_SETS_OF_ITS_OWN = frozenset({CNAME_TYPE, NSEC, ANY})  # a CNAME record does not stand for these
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the zone says.
+
+    chase: a name outside of the zone at which the CNAME records end; the answer goes on there.
+    authoritative: AA; a referral alone is not.
+    absent: the name does not exist, so that somebody else may know it (`fallthrough`).
+    """
+
+    rcode: int = 0
+    answer: list[RR] = field(default_factory=list)
+    authority: list[RR] = field(default_factory=list)
+    additional: list[RR] = field(default_factory=list)
+    authoritative: bool = True
+    chase: DNSLabel | None = None
+    absent: bool = False
+
+
+class Authority:
+    """Answers from one zone."""
+
+    def __init__(self, zone: Zone) -> None:
+        self._zone = zone
+
+    def find(self, labels: Labels, qtype: int, do: bool = False) -> Answer:
+        """The answer for a name of the zone, at or below its apex, spelled as asked.
+
+        do: with the DNSSEC records that the file has (RFC 4035 section 3.1).
+        """
+        return _Walk(self._zone, labels, qtype, do).answer
+
+
+class _Walk:
+    """One question on its way through the zone."""
+
+    def __init__(self, zone: Zone, labels: Labels, qtype: int, do: bool) -> None:
+        self.zone, self.qtype, self.do = zone, qtype, do
+        self.apex = labels[len(labels) - len(zone.origin) :]  # spelled as asked
+        self.answer = Answer()
+        self.seen: set[Labels] = set()
+        self._step(labels)
+
+    def _of_apex(self, rtype: int) -> list[RR]:
+        return self._records(self.zone.nodes[self.zone.origin], rtype, self.apex)
+
+    def _step(self, labels: Labels) -> None:
+        """Looks for one name: the question's, or the target of a CNAME record."""
+        folded = tuple(label.lower() for label in labels)
+        self.seen.add(folded)
+        above = len(self.zone.origin)
+        for depth in range(above, len(folded) + 1):
+            here = folded[len(folded) - depth :]
+            node = self.zone.nodes.get(here)
+            if node is None:
+                self._missing(labels, depth - 1)
+                return
+            is_last = depth == len(folded)
+            if depth > above and NS in node.rrsets and not (is_last and self.qtype == DS):
+                self._refer(node, labels[len(labels) - depth :])
+                return
+            if not is_last and DNAME in node.rrsets:
+                self._substitute(node, labels, depth)
+                return
+        self._found(node, labels)
+
+    def _found(self, node: Node, labels: Labels) -> None:
+        """The name, or a wildcard for it, exists; labels: the owner of its records."""
+        if CNAME_TYPE in node.rrsets and self.qtype not in _SETS_OF_ITS_OWN:
+            self.answer.answer += self._records(node, CNAME_TYPE, labels)
+            self._follow(node.rrsets[CNAME_TYPE].rdatas[0].label)
+            return
+        types = list(node.rrsets) if self.qtype == ANY else [self.qtype]
+        records = [each for rtype in types for each in self._records(node, rtype, labels)]
+        if not records:
+            self._negative(labels)
+            return
+        self.answer.answer += records
+        if not (self.qtype in {NS, ANY} and len(labels) == len(self.apex)):
+            self.answer.authority += self._of_apex(NS)
+        self._add_addresses(records)
+
+    def _missing(self, labels: Labels, depth: int) -> None:
+        """The name is not there; its closest encloser has so many labels (RFC 4592 3.3.1)."""
+        encloser = tuple(label.lower() for label in labels[len(labels) - depth :])
+        wildcard = (ASTERISK, *encloser)
+        node = self.zone.nodes.get(wildcard)
+        if node is not None:
+            self._found(node, labels)
+            if SOA not in {record.rtype for record in self.answer.authority}:
+                self._deny(labels)
+            else:
+                self._deny(wildcard)
+            return
+        self.answer.rcode = NXDOMAIN
+        self.answer.absent = not self.answer.answer
+        self._negative(labels)
+        self._deny(wildcard)
+
+    def _negative(self, labels: Labels) -> None:
+        """The SOA record, its TTL that of the answer (RFC 2308 section 3)."""
+        records = self._of_apex(SOA)
+        ttl = min(records[0].ttl, records[0].rdata.times[-1])
+        for record in records:
+            record.ttl = ttl
+        self.answer.authority += records
+        self._deny(labels)
+
+    def _deny(self, labels: Labels) -> None:
+        """The NSEC record that tells what the name lacks, or that it is not there: RFC 4035 3.1.3.
+
+        Does nothing unless it is asked for and the file has it.
+        """
+        if not self.do:
+            return
+        name = self.zone.before(tuple(label.lower() for label in labels))
+        records = self._records(self.zone.nodes[name], NSEC, name)
+        self.answer.authority += [each for each in records if each not in self.answer.authority]
+
+    def _refer(self, node: Node, cut: Labels) -> None:
+        """The name is in a zone of others (RFC 1034 section 4.2.1)."""
+        servers = node.rrsets[NS]
+        self.answer.authoritative = bool(self.answer.answer)
+        self.answer.authority += servers.records(DNSLabel(cut))
+        if self.do:
+            self.answer.authority += self._records(node, DS, cut) or self._records(node, NSEC, cut)
+        self._add_addresses(servers.records(DNSLabel(cut)))
+
+    def _substitute(self, node: Node, labels: Labels, depth: int) -> None:
+        """The name is below one with a DNAME record (RFC 6672 section 3.2)."""
+        owner = labels[len(labels) - depth :]
+        self.answer.answer += self._records(node, DNAME, owner)
+        found = node.rrsets[DNAME]
+        target = labels[: len(labels) - depth] + _labels_of(found.rdatas[0].data)
+        if sum(len(label) + 1 for label in target) + 1 > MAX_NAME:
+            self.answer.rcode = YXDOMAIN
+            return
+        made = RRset(CNAME_TYPE, found.ttl, [CNAME(DNSLabel(target))])
+        self.answer.answer += made.records(DNSLabel(labels))
+        if self.qtype == CNAME_TYPE:
+            self.answer.authority += self._of_apex(NS)
+            return
+        self._follow(DNSLabel(target))
+
+    def _follow(self, target: DNSLabel) -> None:
+        """Goes on at the target of a CNAME record."""
+        folded = tuple(label.lower() for label in target.label)
+        origin = self.zone.origin
+        if folded[len(folded) - len(origin) :] != origin or len(folded) < len(origin):
+            self.answer.chase = target
+            self.answer.authority += self._of_apex(NS)
+        elif folded in self.seen:  # names that lead to each other say no more than that
+            self.answer.authority += self._of_apex(NS)
+        elif len(self.seen) > MOST_STEPS:
+            self.answer.rcode = SERVFAIL
+        else:
+            self._step(target.label)
+
+    def _add_addresses(self, records: list[RR]) -> None:
+        """Addresses of the names that NS, MX and SRV records point to, as far as they are here."""
+        known = {(each.rname, each.rtype) for each in self.answer.answer}
+        for record in records:
+            if record.rtype in {NS, MX, SRV}:
+                rdata = record.rdata
+                target = rdata.target if record.rtype == SRV else rdata.label
+                for rtype in (A, AAAA):
+                    if (target, rtype) not in known:
+                        known.add((target, rtype))
+                        self._add_address(target, rtype)
+
+    def _add_address(self, target: DNSLabel, rtype: int) -> None:
+        node = self.zone.nodes.get(tuple(label.lower() for label in target.label))
+        if node is not None:
+            self.answer.additional += self._records(node, rtype, target.label)
+
+    def _records(self, node: Node, rtype: int, owner: Labels) -> list[RR]:
+        """Records of a name, with what signs them where that is asked for."""
+        rrset = node.rrsets.get(rtype)
+        if rrset is None:
+            return []
+        records = rrset.records(DNSLabel(owner))
+        if self.do and rtype in node.signatures:
+            records += node.signatures[rtype].records(DNSLabel(owner))
+        return records
+
+
+def _labels_of(name: bytes) -> Labels:
+    """The labels of a name in wire form."""
+    labels = []
+    at = 0
+    while length := name[at]:
+        labels.append(name[at + 1 : at + 1 + length])
+        at += length + 1
+    return tuple(labels)

@@ -1,0 +1,133 @@
+"""A zone file as names and their records (RFC 1035 section 5); dnspython reads it.
+
+Imported only where a zone file is configured.
+"""
+
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+
+import dns.exception
+import dns.name
+import dns.rdataclass
+import dns.rdataset
+import dns.rdatatype
+import dns.zone
+from dnslib import RD, RDMAP, RR, DNSBuffer, DNSLabel
+
+from clusterdns.errors import SourceError
+
+Labels = tuple[bytes, ...]  # lower-case (RFC 4343), without the root's; () is the root
+
+SOA, RRSIG = 6, 46
+# Whose rdata dnslib builds, as it may be compressed or looked at; the rest are octets as they are.
+_READ = frozenset({1, 2, 5, SOA, 12, 15, 28, 33})  # A NS CNAME SOA PTR MX AAAA SRV
+_INCLUDE = re.compile(r'^(\s*\$INCLUDE\s+)([^\s;"]+)', re.IGNORECASE | re.MULTILINE)
+
+
+class RRset:
+    """The records of one name and type: TTL in seconds, rdata as dnslib has it."""
+
+    __slots__ = ("rdatas", "rtype", "ttl")
+
+    def __init__(self, rtype: int, ttl: int, rdatas: list[RD]) -> None:
+        self.rtype = rtype
+        self.ttl = ttl
+        self.rdatas = rdatas
+
+    def records(self, owner: DNSLabel) -> list[RR]:
+        """As records of this name."""
+        return [RR(owner, self.rtype, ttl=self.ttl, rdata=rdata) for rdata in self.rdatas]
+
+
+class Node:
+    """What one name has; nothing at all for an empty non-terminal.
+
+    signatures: by the type that they cover (RFC 4034 section 3).
+    """
+
+    __slots__ = ("rrsets", "signatures")
+
+    def __init__(self) -> None:
+        self.rrsets: dict[int, RRset] = {}
+        self.signatures: dict[int, RRset] = {}
+
+
+class Zone:
+    """One zone: its names, those between them and the apex among them."""
+
+    def __init__(self, origin: Labels, nodes: dict[Labels, Node]) -> None:
+        """nodes: of the zone's names; the apex has a SOA record."""
+        self.origin = origin
+        self.nodes = nodes
+        for name in list(nodes):
+            for above in range(1, len(name) - len(origin)):
+                nodes.setdefault(name[above:], Node())
+        self._order = sorted(name[::-1] for name, node in nodes.items() if node.rrsets)
+
+    @property
+    def serial(self) -> int:
+        """Of its SOA record."""
+        return int(self.nodes[self.origin].rrsets[SOA].rdatas[0].times[0])
+
+    def before(self, name: Labels) -> Labels:
+        """The zone's last name that is not behind this one, in the order of RFC 4034 section 6.1.
+
+        name: in the zone.
+        """
+        at = bisect_left(self._order, (*name[::-1], b""))
+        return self._order[at - 1][::-1]
+
+
+def read(text: str, origin: Labels, file: str) -> Zone:
+    """The zone that a file tells of; records of names outside of it are left out.
+
+    file: its path, for what it includes and for messages.
+    Raises SourceError with file and line of what is wrong.
+    """
+    folder = os.path.dirname(file)
+
+    def below(found: re.Match[str]) -> str:
+        return found[1] + os.path.join(folder, found[2])
+
+    try:
+        found = dns.zone.from_text(
+            _INCLUDE.sub(below, text),
+            dns.name.Name((*origin, b"")),
+            relativize=False,
+            filename=file,
+            allow_include=True,
+            check_origin=False,
+        )
+        nodes = dict(_nodes(found))
+    except (dns.exception.DNSException, OSError, ValueError) as error:
+        message = str(error) or type(error).__name__
+        raise SourceError(message if file in message else f"{file}: {message}") from error
+    if origin not in nodes or SOA not in nodes[origin].rrsets:
+        name = dns.name.Name((*origin, b""))
+        raise SourceError(f"{file}: there is no SOA record of {name}")
+    return Zone(origin, nodes)
+
+
+def _nodes(zone: dns.zone.Zone) -> Iterator[tuple[Labels, Node]]:
+    for name, found in zone.nodes.items():
+        node = Node()
+        for rdataset in found:
+            rtype = int(rdataset.rdtype)
+            rrset = RRset(rtype, rdataset.ttl, [_rdata(rtype, each.to_wire()) for each in rdataset])
+            if rtype == RRSIG:
+                node.signatures[int(rdataset.covers)] = rrset
+            else:
+                node.rrsets[rtype] = rrset
+        yield tuple(label.lower() for label in name.labels[:-1]), node
+
+
+def _rdata(rtype: int, octets: bytes | None) -> RD:
+    """dnslib's form of rdata; octets have no compressed names."""
+    assert octets is not None
+    if rtype not in _READ:
+        return RD(octets)
+    return RDMAP[dns.rdatatype.to_text(dns.rdatatype.RdataType(rtype))].parse(
+        DNSBuffer(octets), len(octets)
+    )
