@@ -1,13 +1,16 @@
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dns import rdatatype
 
 from clusterdns.plugins.forward import Forward, targets
 from clusterdns.plugins.forward.options import Options, read
 from clusterdns.plugins.forward.targets import Target
 from tests.plugins.asking import fault, lines, new_setup, parsed
+from tests.plugins.forward.stubs import Asked, reply, unused_port, upstream, with_rcode
 
 PKI = Path(__file__).parent / "pki"
 
@@ -334,3 +337,21 @@ def test_fifteen_and_several_lines() -> None:
     assert [len(each.upstreams) for each in plugin.forwarders] == [15, 1]
     assert plugin.recursive
     assert plugin.any_class
+
+
+async def test_host_names_by_nameservers_of_their_own() -> None:
+    def behave(asked: Asked) -> list[bytes]:
+        rdata = {"A": "A 192.0.2.5", "AAAA": "AAAA 2001:db8::5"}
+        rtype = rdatatype.to_text(asked.message.question[0].rdtype)
+        right = reply(asked, f"{asked.name} 30 IN {rdata[rtype]}")
+        return [b"\0\0" + right[2:], right] if rtype == "A" else [right]
+
+    async with upstream(with_rcode(3)) as first, upstream(behave) as second:
+        resolver = f"resolver 127.0.0.1:{first.port} 127.0.0.1:{second.port}"
+        text = f"forward . dns.test:5353 {{\n {resolver}\n}}"
+        assert await asyncio.to_thread(addresses, text) == ["192.0.2.5:5353", "[2001:db8::5]:5353"]
+        alone = f"forward . dns.test {{\n resolver 127.0.0.1:{first.port}\n}}"
+        expected = "1:11: failed to resolve 'dns.test': it has no address"
+        assert await asyncio.to_thread(fault, alone) == expected
+    refused = f"forward . dns.test {{\n resolver 127.0.0.1:{unused_port()}\n}}"
+    assert fault(refused).startswith("1:11: failed to resolve 'dns.test': ")
