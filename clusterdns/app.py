@@ -212,6 +212,8 @@ class App:
     def _forget(self, keys: Iterable[Key]) -> None:
         """Drops the answers that rest on one of these keys."""
         keys = set(keys)
+        for plugin in self.configuration.plugins:
+            plugin.forget(keys)
         for listener in self.listeners:
             listener.forget(keys)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dnslib import RR
 
@@ -97,6 +97,22 @@ class Query:
         )
 
 
+class Aging(NamedTuple):
+    """How the TTLs of a reply, which are all alike, count down: one less each second."""
+
+    since: float  # monotonic seconds
+    ttl: int  # at that moment
+    end: float  # monotonic seconds at which the plugins are to be asked again
+    ttls_at: tuple[int, ...] = ()  # where they stand as long as the reply is octets; (): nobody says
+
+    def turn(self, ttl: int) -> float:
+        """The monotonic second at which this TTL is too high."""
+        return self.since + (self.ttl - ttl) + 1
+
+
+Sent = Callable[[int, float], object]  # how many times, and until which monotonic second
+
+
 @dataclass(slots=True)
 class Reply:
     """What a plugin answers: sections as dnslib records, and how long all this stays true.
@@ -122,6 +138,10 @@ class Reply:
     until: float = 0.0  # monotonic seconds; math.inf: until an event touches a key
     serial: Callable[[], int] | None = None  # the serial now, for the SOA records in this reply
     reorder: "Callable[[Reply], Reply] | None" = None  # another equally good order (`loadbalance`)
+    # A finished answer counts its TTLs down by this and stays until its end, if its TTLs are alike
+    # and `until` is their turn. So who changes TTLs or lowers `until` need not know of it.
+    aging: Aging | None = None
+    sent_again: Sent | None = None  # is told how often it was sent without asking (`cache`)
 
     def rests_on(self, keys: Iterable[Key], until: float = math.inf) -> "Reply":
         """The reply itself, which from now on holds only as long as these do too."""
@@ -149,6 +169,8 @@ class Reply:
         reply.until = 0.0
         reply.serial = None
         reply.reorder = None
+        reply.aging = None
+        reply.sent_again = None
         return reply
 
 
@@ -249,6 +271,9 @@ class Plugin:
 
         Most plugins have nothing of the kind, and this ends at once.
         """
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Keeps no reply of the plugins behind it that rests on one of these keys."""
 
     @classmethod
     def in_chain(cls) -> bool:

@@ -113,8 +113,9 @@ class Answers:
         """
         finished = self._find(key)
         if finished is None or not finished.takes(octets, reply, question, now):
-            table = self._hot if reply.answer else self._cold
-            other = self._cold if reply.answer else self._hot
+            # What an upstream packed is not parsed for this.
+            answers = reply.received.answer if reply.received is not None else len(reply.answer)
+            table, other = (self._hot, self._cold) if answers else (self._cold, self._hot)
             table.put(key, Finished(octets, reply, question, kind, sizes))
             other.drop(key)
 

@@ -1,11 +1,12 @@
 """A finished answer: octets that are sent again as they are, and how long that is right."""
 
 import math
+from collections.abc import Sequence
 
 from clusterdns.plugins.base import Reply
 from clusterdns.server.counting import Kind
 from clusterdns.wire.edns import OPT
-from clusterdns.wire.patch import SOA, records, soa_serials, with_name, with_serials
+from clusterdns.wire.patch import SOA, records, soa_serials, ttl_offsets, with_name, with_serials
 from clusterdns.wire.question import HEADER, Question
 
 # So many orders of the records are handed out in turn (`loadbalance`): the replies to the first
@@ -28,12 +29,18 @@ class Finished:
     """
 
     __slots__ = (
+        "_aging",
         "_asks",
         "_orders",
+        "_sent_again",
         "_serial",
         "_serial_at",
         "_serial_in",
         "_spelling_free",
+        "_told",
+        "_ttl",
+        "_ttls_at",
+        "_turn",
         "body",
         "hits",
         "keys",
@@ -72,6 +79,15 @@ class Finished:
         self._asks = 1
         self._spelling_free: bool | None = None  # None: nobody asked yet
         self.plain = self.until == math.inf and not self._serial_at and self._orders is None
+        self._sent_again = reply.sent_again
+        self._told = 0  # of `hits`
+        ttl, ttls_at = _ttls(octets, reply)
+        self._ttl = ttl  # what all TTLs say; None: they stay as they are
+        self._ttls_at = [ttls_at]  # of each order, as in the whole message
+        self._aging = None if ttl is None else reply.aging
+        self._turn = math.inf  # monotonic seconds
+        if self._aging is not None and ttl is not None:
+            self.until, self._turn = self._aging.end, self._aging.turn(ttl)
 
     def at(self, now: float) -> bytes | None:
         """The body to send at this monotonic second; None: the plugins are to be asked.
@@ -81,7 +97,10 @@ class Finished:
         if self.plain:
             return self.body
         if self.until <= now:
+            self._tell_sent(self.until)
             return None
+        if self._turn <= now:
+            self._count_down(now)
         if self._orders is not None:
             return self._next_order()
         if self._serial_at:
@@ -102,25 +121,51 @@ class Finished:
         """Takes one more order of the same records; False: it is another answer."""
         if self._orders is None or not reply.reorder or reply.keys != set(self.keys):
             return False
-        if self.until <= now:
+        ttl, ttls_at = _ttls(octets, reply)
+        if self.until <= now or reply.aging != self._aging or ttl != self._ttl:
             return False
         if question.name != self.name:
             if not self._is_spelling_free():
                 return False
             octets = with_name(octets, self.name)
-        self.until = min(self.until, reply.until)
+        if self._aging is None:
+            self.until = min(self.until, reply.until)
         if len(self._orders) < ORDERS:
             self._orders.append(octets[2:])
+            self._ttls_at.append(ttls_at)
         else:
-            self._orders[self._asks // RENEW % ORDERS] = octets[2:]
+            place = self._asks // RENEW % ORDERS
+            self._orders[place] = octets[2:]
+            self._ttls_at[place] = ttls_at
         return True
 
     def fold(self) -> int:
         """Counts its hits as of its kind; gives how many there were since the last time."""
-        hits, self.hits = self.hits, 0
+        self._tell_sent(min(self._turn, self.until))
+        hits, self.hits, self._told = self.hits, 0, 0
         if hits and self.kind is not None:
             self.kind.hit(hits, self.request_size, self.response_size)
         return hits
+
+    def _tell_sent(self, until: float) -> None:
+        if self._sent_again is not None and self.hits > self._told:
+            self._sent_again(self.hits - self._told, until)
+            self._told = self.hits
+
+    def _count_down(self, now: float) -> None:
+        """Puts the TTL of this second into every order."""
+        assert self._aging is not None
+        assert self._ttl is not None
+        self._tell_sent(self._turn)
+        self._ttl -= int(now - self._turn) + 1
+        self._turn = self._aging.turn(self._ttl)
+        if self._orders is None:
+            self.body = _with_ttl(self.body, self._ttls_at[0], self._ttl)
+        else:
+            self._orders = [
+                _with_ttl(body, ttls_at, self._ttl)
+                for body, ttls_at in zip(self._orders, self._ttls_at, strict=True)
+            ]
 
     def _next_order(self) -> bytes | None:
         assert self._orders is not None
@@ -154,3 +199,35 @@ class Finished:
                 if label.lower() != label.upper()
             )
         return self._spelling_free
+
+
+def _ttls(octets: bytes, reply: Reply) -> tuple[int | None, Sequence[int]]:
+    """What all TTLs say, and where, if they may be counted down; None if a plugin has changed them
+    or `until`."""
+    aging = reply.aging
+    if aging is None:
+        return None, ()
+    ttls_at = aging.ttls_at if _is_as_received(octets, reply) else ttl_offsets(octets)
+    ttls = {octets[at : at + 4] for at in ttls_at}
+    if len(ttls) != 1:
+        return None, ()
+    ttl = int.from_bytes(ttls.pop(), "big")
+    return (ttl, ttls_at) if reply.until == aging.turn(ttl) else (None, ())
+
+
+def _is_as_received(octets: bytes, reply: Reply) -> bool:
+    """Whether these are an upstream's records where they stood, all of them."""
+    found = reply.received
+    if found is None or reply.reorder is not None:
+        return False
+    counts = found.answer << 32 | found.authority << 16 | found.additional
+    return int.from_bytes(octets[6:12], "big") - counts in (0, 1)  # 1: our OPT record
+
+
+def _with_ttl(body: bytes, ttls_at: Sequence[int], ttl: int) -> bytes:
+    """The body with this TTL. ttls_at: where they stand in the message, id and all."""
+    octets = bytearray(body)
+    word = ttl.to_bytes(4, "big")
+    for at in ttls_at:
+        octets[at - 2 : at + 2] = word
+    return bytes(octets)

@@ -72,6 +72,22 @@ def skip_name(octets: bytes, at: int) -> int:
     return end or at + 1
 
 
+def name_at(octets: bytes, at: int) -> bytes:
+    """The name at this offset in wire form with the root octet, without pointers.
+
+    Raises MalformedMessage as `skip_name` does.
+    """
+    skip_name(octets, at)  # checks it, all that it points to included
+    parts = []
+    while length := octets[at]:
+        if length >= _POINTER:
+            at = (length & ~_POINTER) << 8 | octets[at + 1]
+        else:
+            parts.append(octets[at : at + length + 1])
+            at += length + 1
+    return b"".join(parts) + b"\0"
+
+
 def skip_record(octets: bytes, at: int, section: int) -> Record:
     """The record at this offset. Raises MalformedMessage, rcode FORMERR, if it is not all there."""
     fixed = skip_name(octets, at)

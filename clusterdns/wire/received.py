@@ -125,11 +125,14 @@ def with_ttl(found: Received, ttls_at: Iterable[int], ttl: int) -> Received:
 
     ttls_at: where they stand in the octets.
     """
-    octets = bytearray(found.octets)
+    octets = found.octets
     word = ttl.to_bytes(4, "big")
+    if all(octets[at : at + 4] == word for at in ttls_at):
+        return found
+    changed = bytearray(octets)
     for at in ttls_at:
-        octets[at : at + 4] = word
-    return Received(bytes(octets), *found[1:])
+        changed[at : at + 4] = word
+    return Received(bytes(changed), *found[1:])
 
 
 def with_addresses(found: Received, order: Callable[[list[bytes]], object]) -> Received | None:

@@ -1,0 +1,155 @@
+"""From a reply of the plugins behind to what is kept of it, and to what the client gets.
+
+No socket and no clock: `now` and `unix` are arguments.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dnslib import RR
+
+from clusterdns.errors import MalformedMessage, ResolveError
+from clusterdns.plugins.base import Reply
+from clusterdns.plugins.cache.options import Rules
+from clusterdns.plugins.cache.survey import Survey, is_about, survey, survey_records
+from clusterdns.plugins.cache.table import FAILURES, SUCCESS, Entry, judged
+from clusterdns.wire.edns import EXTENDED_ERROR, Option
+from clusterdns.wire.message import NOERROR, NXDOMAIN, encode, reply_flags
+from clusterdns.wire.question import HEADER, Question
+from clusterdns.wire.received import Received, received, sections, with_ttl
+
+MOST_OCTETS = 65535  # RFC 1035 section 4.2.2
+_RCODE = 0xF
+_TYPE_AND_CLASS = 4  # octets
+
+
+class Taken(NamedTuple):
+    """A reply, read.
+
+    reply: with the TTL that it is kept by in all records, whether it is kept or not.
+    entry: what to keep; None: nothing.
+    is_other: it answers another question than the one asked.
+    may_replace: it is good enough to take the place of a stale one (RFC 8767 section 4).
+    """
+
+    reply: Reply
+    entry: Entry | None = None
+    is_other: bool = False
+    may_replace: bool = False
+
+
+def take(
+    reply: Reply, question: Question, rules: Rules, now: float, unix: int | None = None
+) -> Taken:
+    """What becomes of a reply that came at this monotonic second.
+
+    unix: see `survey`.
+    """
+    if reply.received is None:
+        return _own(reply, question, rules, now)
+    if not is_about(reply.received, question):
+        return Taken(reply, is_other=True)
+    try:
+        found = reply.received
+        told = survey(found, question, unix)
+        if told.unpointed and found.rcode <= _RCODE:
+            found = _pointed(found, question)
+            told = survey(found, question, unix)
+    except (MalformedMessage, ResolveError):  # rdata that is none: the client may make sense of it
+        return Taken(reply)
+    store, ttl = judged(told, rules)
+    reply.received = found = with_ttl(found, told.ttls_at, ttl)
+    entry = None
+    if store and ttl and not told.truncated and reply.until <= now:
+        entry = Entry(store, found, told.ttls_at, ttl, now, sent_ttl=ttl)
+        entry.recursion = reply.recursion
+        _carry(reply, told, entry)
+    return Taken(reply, entry, may_replace=_may_replace(told, rules))
+
+
+def _own(reply: Reply, question: Question, rules: Rules, now: float) -> Taken:
+    """A reply of records. Most hold until an event: those are not kept here."""
+    answer, authority, additional = reply.answer, reply.authority, reply.additional
+    told = survey_records(reply.rcode, (answer, authority, additional), question, reply.truncated)
+    store, ttl = judged(told, rules)
+    reply.answer = _with_ttl(answer, ttl)
+    reply.authority = _with_ttl(authority, ttl)
+    reply.additional = _with_ttl(additional, ttl)
+    entry = None
+    # A failure of our own may be over when the next query comes.
+    if store and ttl and not told.truncated and reply.until <= now and reply.rcode not in FAILURES:
+        found = _encoded(reply, question)
+        ttls_at = survey(found, question).ttls_at
+        entry = Entry(store, found, ttls_at, ttl, now, reply.authoritative, sent_ttl=ttl)
+        entry.recursion = reply.recursion
+        _carry(reply, told, entry)
+    return Taken(reply, entry, may_replace=_may_replace(told, rules))
+
+
+def _carry(reply: Reply, told: Survey, entry: Entry) -> None:
+    entry.options = _lasting(reply.options)
+    entry.keys = tuple(reply.keys)
+    entry.answers = told.answers
+
+
+def _lasting(options: Sequence[Option]) -> tuple[Option, ...]:
+    """The options that say something of the answer and not of the client: why it failed."""
+    return tuple(option for option in options if option.code == EXTENDED_ERROR)
+
+
+def _may_replace(told: Survey, rules: Rules) -> bool:
+    if told.truncated or told.expired or (told.has_answer and told.rcode == NXDOMAIN):
+        return False
+    if rules.stale and rules.stale.prefer_positive:
+        return told.answers and judged(told, rules)[0] == SUCCESS
+    return told.rcode in (NOERROR, NXDOMAIN)
+
+
+def _with_ttl(records: list[RR], ttl: int) -> list[RR]:
+    """The records with this TTL; new ones, as who made them may use them again."""
+    if all(record.ttl == ttl for record in records):
+        return records
+    return [RR(each.rname, each.rtype, each.rclass, ttl, each.rdata) for each in records]
+
+
+def _encoded(reply: Reply, question: Question) -> Received:
+    octets = encode(
+        id=0,
+        flags=reply_flags(0, authentic=reply.authentic),
+        question=question,
+        rcode=reply.rcode,
+        answer=reply.answer,
+        authority=reply.authority,
+        additional=reply.additional,
+        edns=None,
+        limit=MOST_OCTETS,
+    )
+    return received(octets, _end(question))
+
+
+def _pointed(found: Received, question: Question) -> Received:
+    """The same with pointers to the question, so that owners are spelled as who asks spells them.
+
+    Upstreams that compress do it so; only for the others this is to be done.
+    """
+    answer, authority, additional = sections(found)
+    for record in answer:
+        if Question.of(record.rname, 0).folded == question.folded:
+            record.rname = question.label
+    octets = encode(
+        id=0,
+        flags=found.flags & ~_RCODE,
+        question=question,
+        rcode=found.rcode,
+        answer=answer,
+        authority=authority,
+        additional=additional,
+        edns=None,
+        limit=MOST_OCTETS,
+    )
+    return received(octets, _end(question))._replace(options=found.options)
+
+
+def _end(question: Question) -> int:
+    """Where the question ends in a reply to it."""
+    return HEADER + len(question.name) + _TYPE_AND_CLASS
