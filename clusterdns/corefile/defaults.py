@@ -1,10 +1,9 @@
 """The Corefiles that run when none is given, or one that holds nothing."""
 
-# kubeadm's, as far as its directives exist here. `prometheus :9153`, `forward . /etc/resolv.conf`,
-# `cache 30`, `loop` and `reload` join as they come to exist, in the places they have there: behind
-# `kubernetes`, before `loadbalance`. Until then cluster names alone are answered.
+# kubeadm's, as far as its directives exist here: `reload` joins behind `loop` when it does. The key
+# has no port, so that -dns.port is heard; it is 53 unless given.
 KUBEADM = """\
-.:53 {
+. {
     errors
     health {
         lameduck 5s
@@ -15,6 +14,15 @@ KUBEADM = """\
         fallthrough in-addr.arpa ip6.arpa
         ttl 30
     }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+        max_concurrent 1000
+    }
+    cache 30 {
+        disable success cluster.local
+        disable denial cluster.local
+    }
+    loop
     loadbalance
 }
 """

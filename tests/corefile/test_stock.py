@@ -135,7 +135,7 @@ in-addr.arpa:53 {
 """
 
 STOCK = {
-    "kubeadm": (KUBEADM, ["dns://.:53"]),
+    "kubeadm": (KUBEADM, ["dns://.:1053"]),
     "empty": (EMPTY, ["dns://.:1053"]),
     "k3s": (K3S, ["dns://.:53", "dns://corp.example.:53"]),
     "AKS": (AKS, ["dns://.:53", "dns://corp.example.:53"]),

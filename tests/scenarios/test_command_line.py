@@ -163,10 +163,10 @@ def test_no_corefile_at_all_takes_kubeadms(tmp_path: Path, monkeypatch: pytest.M
     objects = write(tmp_path / "objects.yaml", [web()])
     found = App(Options(port=1053, manifests=(str(objects),))).configuration
     [socket] = found.sockets
-    assert (socket.address, socket.port, socket.zones) == ("", 53, (".",))
-    assert {"errors", "health", "ready", "kubernetes", "loadbalance"} <= {
-        plugin.name for plugin in found.plugins
-    }
+    assert (socket.address, socket.port, socket.zones) == ("", 1053, (".",))
+    names = ["errors", "loadbalance", "cache", "kubernetes", "loop", "forward"]
+    assert [plugin.name for plugin in found.plugins if plugin.in_chain()] == names
+    assert any(plugin.name == "prometheus" for plugin in found.plugins)
     assert found.health[0].lameduck == 5.0
     assert found.warnings == []
 
