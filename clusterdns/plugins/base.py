@@ -103,7 +103,9 @@ class Aging(NamedTuple):
     since: float  # monotonic seconds
     ttl: int  # at that moment
     end: float  # monotonic seconds at which the plugins are to be asked again
-    ttls_at: tuple[int, ...] = ()  # where they stand as long as the reply is octets; (): nobody says
+    ttls_at: tuple[
+        int, ...
+    ] = ()  # where they stand as long as the reply is octets; (): nobody says
 
     def turn(self, ttl: int) -> float:
         """The monotonic second at which this TTL is too high."""
