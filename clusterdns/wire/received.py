@@ -19,6 +19,7 @@ _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TYPE_AND_CLASS = struct.Struct("!HH")
 _POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
 _RCODE = 0xF
+_QUESTION = b"\xc0\x0c"  # a pointer to the question's name
 _ADDRESSES = (1, 28)  # A, AAAA
 _MX = 15
 
@@ -57,16 +58,16 @@ def received(octets: bytes, start: int) -> Received:
     rcode = flags & _RCODE
     options: tuple[Option, ...] = ()
     at, others = start, answer + authority
+    good = _QUESTION  # the last owner that was a pointer and no nonsense: most are like this
     try:
         for number in range(others + additional):
             before = at
-            length = octets[at]
-            if length >= _POINTER:  # nearly every owner name
-                if not HEADER <= (length & ~_POINTER) << 8 | octets[at + 1] < before:
-                    raise MalformedMessage(f"the pointer at octet {at} leads nowhere", FORMERR)
+            if octets[at : at + 2] == good:
                 at += 2
             else:
-                at = skip_name(octets, at) if length else at + 1
+                at = skip_name(octets, at)
+                if at == before + 2:
+                    good = octets[before:at]
             rtype, size, ttl, length = _FIXED.unpack_from(octets, at)
             rdata = at + _FIXED.size
             at = rdata + length
