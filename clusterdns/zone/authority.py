@@ -77,7 +77,7 @@ class _Walk:
             if not is_last and DNAME in node.rrsets:
                 self._substitute(node, labels, depth)
                 return
-        self._found(node, labels)
+        self._found(self.zone.nodes[folded], labels)
 
     def _found(self, node: Node, labels: Labels) -> None:
         """The name, or a wildcard for it, exists; labels: the owner of its records."""
@@ -85,7 +85,7 @@ class _Walk:
             self.answer.answer += self._records(node, CNAME_TYPE, labels)
             self._follow(node.rrsets[CNAME_TYPE].rdatas[0].label)
             return
-        types = list(node.rrsets) if self.qtype == ANY else [self.qtype]
+        types = sorted(node.rrsets) if self.qtype == ANY else [self.qtype]
         records = [each for rtype in types for each in self._records(node, rtype, labels)]
         if not records:
             self._negative(labels)

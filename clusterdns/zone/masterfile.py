@@ -13,7 +13,9 @@ import dns.name
 import dns.rdataclass
 import dns.rdataset
 import dns.rdatatype
+import dns.tokenizer
 import dns.zone
+import dns.zonefile
 from dnslib import RD, RDMAP, RR, DNSBuffer, DNSLabel
 
 from clusterdns.errors import SourceError
@@ -23,6 +25,7 @@ Labels = tuple[bytes, ...]  # lower-case (RFC 4343), without the root's; () is t
 SOA, RRSIG = 6, 46
 # Whose rdata dnslib builds, as it may be compressed or looked at; the rest are octets as they are.
 _READ = frozenset({1, 2, 5, SOA, 12, 15, 28, 33})  # A NS CNAME SOA PTR MX AAAA SRV
+_NO_TTL = "Missing default TTL value"  # what dnspython says
 _INCLUDE = re.compile(r'^(\s*\$INCLUDE\s+)([^\s;"]+)', re.IGNORECASE | re.MULTILINE)
 
 
@@ -91,23 +94,34 @@ def read(text: str, origin: Labels, file: str) -> Zone:
     def below(found: re.Match[str]) -> str:
         return found[1] + os.path.join(folder, found[2])
 
+    name = dns.name.Name((*origin, b""))
+    zone = dns.zone.Zone(name, relativize=False)
+    tokens = dns.tokenizer.Tokenizer(_INCLUDE.sub(below, text), file)
     try:
-        found = dns.zone.from_text(
-            _INCLUDE.sub(below, text),
-            dns.name.Name((*origin, b"")),
-            relativize=False,
-            filename=file,
-            allow_include=True,
-            check_origin=False,
-        )
-        nodes = dict(_nodes(found))
+        with zone.writer(True) as transaction:
+            reader = dns.zonefile.Reader(tokens, dns.rdataclass.IN, transaction, allow_include=True)
+            reader.read()
+        nodes = dict(_nodes(zone))
+    except dns.exception.SyntaxError as error:
+        raise SourceError(_placed(str(error), reader.tok)) from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
-        message = str(error) or type(error).__name__
-        raise SourceError(message if file in message else f"{file}: {message}") from error
+        where, line = reader.tok.where()
+        raise SourceError(f"{where}:{line}: {error or type(error).__name__}") from error
     if origin not in nodes or SOA not in nodes[origin].rrsets:
-        name = dns.name.Name((*origin, b""))
         raise SourceError(f"{file}: there is no SOA record of {name}")
     return Zone(origin, nodes)
+
+
+def _placed(message: str, tokens: dns.tokenizer.Tokenizer) -> str:
+    """The message with the line that it is about.
+
+    dnspython counts a line when it sees its end, also where that only ends the last word of it:
+    `a A x`, the first line, gives FILE:2. For want of a TTL it has read the whole line.
+    """
+    where, line = tokens.where()
+    if tokens.ungotten_char != "\n" and not message.endswith(_NO_TTL):
+        return message
+    return f"{where}:{line - 1}: {message.removeprefix(f'{where}:{line}: ')}"
 
 
 def _nodes(zone: dns.zone.Zone) -> Iterator[tuple[Labels, Node]]:

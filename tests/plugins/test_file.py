@@ -1,0 +1,263 @@
+"""`file`: its options, files that come, change and break, and replies. Look-ups: tests/zone."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import dns.message
+import pytest
+
+from clusterdns.corefile.parser import parse
+from clusterdns.errors import ResolveError
+from clusterdns.plugins.base import Reply
+from clusterdns.plugins.file import File
+from clusterdns.server.answers import Answers
+from clusterdns.server.configuration import configure
+from clusterdns.server.respond import Responder
+from clusterdns.zone.index import Index, Key
+from tests.plugins.asking import Exchange, Next, fault, new_setup, parsed, query, records, texts
+
+ZONE = """$TTL 300
+@ SOA ns admin {serial} 3600 600 86400 60
+@ NS ns.other.
+a A 10.0.0.{serial}
+out CNAME www.other.
+"""
+
+
+def write(path: Path, serial: int = 1, more: str = "") -> Path:
+    """A zone in place of what is there, as a ConfigMap's files are replaced."""
+    aside = path.with_name(".new")
+    aside.write_text(ZONE.format(serial=serial) + more)
+    os.replace(aside, path)
+    return path
+
+
+def plugin(text: str, forgotten: list[set[Key]] | None = None) -> File:
+    setup = new_setup(("example.org.",))
+
+    def forget(keys: Iterable[Key]) -> None:
+        if forgotten is not None:
+            forgotten.append(set(keys))
+
+    setup.forget = forget
+    found = parsed(text, setup)
+    assert isinstance(found, File)
+    return found
+
+
+async def reply(file: File, name: str = "a.example.org.", qtype: str = "A") -> Reply:
+    found = await file.resolve(query(name, qtype), Next())
+    assert found is not None
+    return found
+
+
+@contextlib.asynccontextmanager
+async def served(file: File) -> AsyncIterator[None]:
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(file.serve(stopping))
+        try:
+            yield
+        finally:
+            stopping.set()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Waits until something holds, 5 seconds at most."""
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("it never came to hold")
+
+
+async def test_answers(tmp_path: Path) -> None:
+    file = plugin(f"file {write(tmp_path / 'db')}")
+    found = await reply(file, "A.example.org.")
+    assert found.authoritative
+    assert texts(found.answer) == ["A.example.org. 300 IN A 10.0.0.1"]
+    assert texts(found.authority) == ["example.org. 300 IN NS ns.other."]
+    assert (await reply(file, "b.example.org.")).rcode == 3
+    assert (await reply(file, "a.example.org.", "AXFR")).rcode == 5
+
+
+async def test_other_names_go_on(tmp_path: Path) -> None:
+    file = plugin(f"file {write(tmp_path / 'db')} example.org sub.example.net")
+    behind = Next(Reply())
+    for name in ("example.net.", "a.other.", "org."):
+        await file.resolve(query(name), behind)
+    assert [each.question.text for each in behind.asked] == ["example.net.", "a.other.", "org."]
+
+
+async def test_the_longest_zone(tmp_path: Path) -> None:
+    write(tmp_path / "db", more="x.sub A 10.9.9.9\n")
+    write(tmp_path / "sub", 2)
+    file = plugin(f"file {tmp_path}/db\nfile {tmp_path}/sub sub.example.org")
+    assert (await reply(file, "x.sub.example.org.")).rcode == 3
+    assert texts((await reply(file, "a.sub.example.org.")).answer) == [
+        "a.sub.example.org. 300 IN A 10.0.0.2"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "passes"),
+    [
+        ("", "b.example.org.", False),
+        ("fallthrough", "b.example.org.", True),
+        ("fallthrough", "a.example.org.", False),
+        ("fallthrough c.example.org", "b.example.org.", False),
+        ("fallthrough c.example.org", "x.c.example.org.", True),
+    ],
+)
+async def test_fallthrough(option: str, name: str, passes: bool, tmp_path: Path) -> None:
+    file = plugin(f"file {write(tmp_path / 'db')} {{\n {option}\n}}")
+    behind = Next(Reply(answer=records(f"{name} 5 A 1.1.1.1")))
+    found = await file.resolve(query(name, "A"), behind)
+    assert found is not None
+    assert bool(behind.asked) == passes
+    assert found.keys
+
+
+OUT = "out.example.org. 300 IN CNAME www.other."
+
+
+@pytest.mark.parametrize(
+    ("said", "rcode", "answer", "authority"),
+    [
+        (
+            Reply(answer=records("www.other. 5 A 1.1.1.1")),
+            0,
+            [OUT, "www.other. 5 IN A 1.1.1.1"],
+            ["example.org. 300 IN NS ns.other."],
+        ),
+        (
+            Reply(3, authority=records("other. 5 SOA a.other. b.other. 1 1 1 1 1")),
+            3,
+            [OUT],
+            ["other. 5 IN SOA a.other. b.other. 1 1 1 1 1"],
+        ),
+        (Reply(5), 0, [OUT], []),
+        (Reply(2), 2, [OUT], []),
+        (ResolveError("too late"), 2, [OUT], []),
+    ],
+)
+async def test_cname_out_of_the_zone(
+    said: Reply | ResolveError, rcode: int, answer: list[str], authority: list[str], tmp_path: Path
+) -> None:
+    file = plugin(f"file {write(tmp_path / 'db')}")
+    exchange = Exchange(said)
+    found = await file.resolve(query("out.example.org.", "A", exchange), Next())
+    assert found is not None
+    assert [each.question.text for each in exchange.asked] == ["www.other."]
+    assert (found.rcode, texts(found.answer)) == (rcode, answer)
+    assert [" ".join(each.split()) for each in texts(found.authority)] == authority
+    assert found.until == 0.0
+
+
+async def test_a_file_that_comes_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    forgotten: list[set[Key]] = []
+    file = plugin(f"file {tmp_path}/db {{\n reload 10ms\n}}", forgotten)
+    assert "zone example.org. cannot be read, there are no answers until it can: " in caplog.text
+    assert f"{tmp_path}/db: No such file or directory" in caplog.text
+    assert (await reply(file)).rcode == 2
+    async with served(file):
+        write(tmp_path / "db")
+        await until(lambda: forgotten)
+        assert texts((await reply(file)).answer) == ["a.example.org. 300 IN A 10.0.0.1"]
+
+
+async def test_a_broken_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    forgotten: list[set[Key]] = []
+    write(tmp_path / "db", more="bad A 10.0.0\n")
+    file = plugin(f"file {tmp_path}/db {{\n reload 10ms\n}}", forgotten)
+    assert f"{tmp_path}/db:6: " in caplog.text
+    assert (await reply(file)).rcode == 2
+    async with served(file):
+        write(tmp_path / "db", 2)
+        await until(lambda: forgotten)
+        write(tmp_path / "db", 3, "worse A 1\n")
+        await until(lambda: "what it said stays" in caplog.text)
+        assert texts((await reply(file)).answer) == ["a.example.org. 300 IN A 10.0.0.2"]
+    assert caplog.text.count("there are no answers") == 1
+
+
+def changed(path: Path) -> None:
+    """The file's text differs, its serial does not."""
+    path.write_text(path.read_text() + "more A 10.0.0.9\n")
+
+
+async def test_same_serial(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "db")
+    file = plugin(f"file {path} {{\n reload 10ms\n}}")
+    async with served(file):
+        changed(path)
+        await until(lambda: "its serial, 1, has not" in caplog.text)
+    assert (await reply(file, "more.example.org.")).rcode == 3
+
+
+async def test_reload_by_mtime(tmp_path: Path) -> None:
+    forgotten: list[set[Key]] = []
+    path = write(tmp_path / "db")
+    file = plugin(f"file {path} {{\n reload 10ms\n reload_by_mtime\n}}", forgotten)
+    async with served(file):
+        changed(path)
+        await until(lambda: forgotten)
+    assert (await reply(file, "more.example.org.")).rcode == 0
+
+
+async def test_no_reload(tmp_path: Path) -> None:
+    path = write(tmp_path / "db")
+    file = plugin(f"file {path} {{\n reload 0\n}}")
+    async with served(file):
+        write(path, 2)
+        await asyncio.sleep(0)
+    assert texts((await reply(file)).answer) == ["a.example.org. 300 IN A 10.0.0.1"]
+
+
+def test_below_root(tmp_path: Path) -> None:
+    write(tmp_path / "db")
+    setup = new_setup(("example.org.",))
+    setup.root = str(tmp_path)
+    parsed("file db {\n reload 0\n}", setup)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("file", "1:1: file takes at least 1 argument, not 0"),
+        ("file db {\n reload\n}", "2:2: reload takes at least 1 argument, not 0"),
+        ("file db {\n reload soon\n}", "2:9: 'soon' is no duration"),
+        ("file db {\n reload -1s\n}", "2:9: -1s is no duration of 0s and up"),
+        ("file db {\n reload_by_mtime 1\n}", "2:18: reload_by_mtime takes no argument; '1' is"),
+        ("file db {\n transfer to *\n}", "2:2: unknown property 'transfer' of file; there are"),
+        ("file nowhere {\n reload 0\n}", "1:6: zone .: nowhere: No such file or directory"),
+    ],
+)
+def test_refused(text: str, expected: str) -> None:
+    assert fault(text).startswith(expected)
+
+
+def test_finished_answers_follow_the_file(tmp_path: Path) -> None:
+    """What is kept is sent again until the file changes, and not after that."""
+    path = write(tmp_path / "db")
+    answers = Answers()
+    corefile = parse(f"example.org {{\n file {path}\n}}", "Corefile")
+    found = configure(corefile, lambda selection, api: Index(selection), 53)
+    server = Responder(found.sockets[0].router, answers, "udp", ("127.0.0.1", 53))
+    octets = dns.message.make_query("a.example.org.", "A").to_wire()
+
+    def ask() -> str:
+        wire = answers.reply(octets, 0.0) or server.respond(octets, ("127.0.0.1", 5), 0.0)
+        assert isinstance(wire, bytes)
+        return str(dns.message.from_wire(wire).answer[0][0])
+
+    assert (ask(), ask()) == ("10.0.0.1", "10.0.0.1")
+    assert answers.hits == 1
+    (file,) = found.plugins[0]._files  # type: ignore[attr-defined]
+    write(path, 2)
+    assert file.load()
+    answers.forget({file.key})
+    assert ask() == "10.0.0.2"

@@ -1,0 +1,376 @@
+"""What a zone file says to questions: RFC 1034 section 4.3.2, RFC 4592, RFC 6672, RFC 4035."""
+
+from pathlib import Path
+
+import dns.rdata
+import dns.rdatatype
+import pytest
+from dnslib import RR, DNSBuffer
+
+from clusterdns.errors import SourceError
+from clusterdns.wire.question import Question
+from clusterdns.zone.authority import Answer, Authority
+from clusterdns.zone.masterfile import read
+
+ORIGIN = (b"example", b"org")
+HEAD = """$TTL 300
+@ 600 IN SOA ns admin 5 3600 600 86400 60
+@ NS ns
+@ NS ns.other.
+ns A 10.0.0.53
+"""
+ZONE = (
+    HEAD
+    + """a A 10.0.0.1
+a AAAA fd00::1
+a A 10.0.0.2
+c CNAME a
+cc CNAME C
+gone CNAME nothing
+out CNAME www.other.
+loop1 CNAME loop2
+loop2 CNAME loop1
+mail MX 10 a
+_s._tcp SRV 0 100 80 a.example.org.
+*.w TXT "wild card"
+*.w MX 5 a
+x.w A 10.0.0.3
+a.ent.w A 10.0.0.4
+*.cw CNAME a
+d DNAME t
+one.t A 10.0.0.5
+far DNAME other.
+sub NS ns.sub
+sub NS ns.other.
+sub DS 1 8 2 0000000000000000000000000000000000000000000000000000000000000000
+ns.sub A 10.0.1.53
+tosub CNAME www.sub
+caa CAA 0 issue "ca.example"
+a.b.c1 A 10.0.0.9
+"""
+)
+SERVERS = ["example.org. 300 NS ns.example.org.", "example.org. 300 NS ns.other."]
+SOA = ["example.org. 60 SOA ns.example.org. admin.example.org. 5 3600 600 86400 60"]
+A2 = ["a.example.org. 300 A 10.0.0.1", "a.example.org. 300 A 10.0.0.2"]
+A6 = ["a.example.org. 300 AAAA fd00::1"]
+GLUE = ["ns.sub.example.org. 300 A 10.0.1.53"]
+CUT = ["sub.example.org. 300 NS ns.sub.example.org.", "sub.example.org. 300 NS ns.other."]
+
+# Question, rcode, answer, authority, additional.
+CASES: dict[str, tuple[str, int, list[str], list[str], list[str]]] = {
+    "exact": ("a.example.org. A", 0, A2, SERVERS, []),
+    "NODATA": ("a.example.org. TXT", 0, [], SOA, []),
+    "NXDOMAIN": ("b.example.org. A", 3, [], SOA, []),
+    "below a name that exists": ("x.a.example.org. A", 3, [], SOA, []),
+    "empty non-terminal": ("b.c1.example.org. A", 0, [], SOA, []),
+    "two empty non-terminals": ("c1.example.org. A", 0, [], SOA, []),
+    "apex SOA": ("example.org. SOA", 0, [SOA[0].replace(" 60 SOA", " 600 SOA")], SERVERS, []),
+    "apex NS": ("example.org. NS", 0, SERVERS, [], ["ns.example.org. 300 A 10.0.0.53"]),
+    "apex NODATA": ("example.org. A", 0, [], SOA, []),
+    "apex DS": ("example.org. DS", 0, [], SOA, []),
+    "ANY": ("a.example.org. ANY", 0, A2 + A6, SERVERS, []),
+    "MX": (
+        "mail.example.org. MX",
+        0,
+        ["mail.example.org. 300 MX 10 a.example.org."],
+        SERVERS,
+        A2 + A6,
+    ),
+    "SRV": (
+        "_s._tcp.example.org. SRV",
+        0,
+        ["_s._tcp.example.org. 300 SRV 0 100 80 a.example.org."],
+        SERVERS,
+        A2 + A6,
+    ),
+    "CNAME asked": (
+        "c.example.org. CNAME",
+        0,
+        ["c.example.org. 300 CNAME a.example.org."],
+        SERVERS,
+        [],
+    ),
+    "CNAME followed": (
+        "c.example.org. A",
+        0,
+        ["c.example.org. 300 CNAME a.example.org.", *A2],
+        SERVERS,
+        [],
+    ),
+    "CNAME twice": (
+        "cc.example.org. AAAA",
+        0,
+        [
+            "cc.example.org. 300 CNAME C.example.org.",
+            "C.example.org. 300 CNAME a.example.org.",
+            *A6,
+        ],
+        SERVERS,
+        [],
+    ),
+    "CNAME, then NODATA": (
+        "c.example.org. TXT",
+        0,
+        ["c.example.org. 300 CNAME a.example.org."],
+        SOA,
+        [],
+    ),
+    "CNAME, then NXDOMAIN (RFC 6604)": (
+        "gone.example.org. A",
+        3,
+        ["gone.example.org. 300 CNAME nothing.example.org."],
+        SOA,
+        [],
+    ),
+    "CNAME out of the zone": (
+        "out.example.org. A",
+        0,
+        ["out.example.org. 300 CNAME www.other."],
+        SERVERS,
+        [],
+    ),
+    "CNAME loop": (
+        "loop1.example.org. A",
+        0,
+        [
+            "loop1.example.org. 300 CNAME loop2.example.org.",
+            "loop2.example.org. 300 CNAME loop1.example.org.",
+        ],
+        SERVERS,
+        [],
+    ),
+    "wildcard": (
+        "b.w.example.org. MX",
+        0,
+        ["b.w.example.org. 300 MX 5 a.example.org."],
+        SERVERS,
+        A2 + A6,
+    ),
+    "wildcard, two labels": (
+        "c.b.w.example.org. MX",
+        0,
+        ["c.b.w.example.org. 300 MX 5 a.example.org."],
+        SERVERS,
+        A2 + A6,
+    ),
+    "wildcard NODATA": ("b.w.example.org. A", 0, [], SOA, []),
+    "wildcard asked": (
+        "*.w.example.org. MX",
+        0,
+        ["*.w.example.org. 300 MX 5 a.example.org."],
+        SERVERS,
+        A2 + A6,
+    ),
+    "no wildcard where the name is": ("x.w.example.org. MX", 0, [], SOA, []),
+    "no wildcard below a closer name": ("y.x.w.example.org. MX", 3, [], SOA, []),
+    "no wildcard below an empty non-terminal": ("y.ent.w.example.org. MX", 3, [], SOA, []),
+    "wildcard CNAME": (
+        "q.cw.example.org. AAAA",
+        0,
+        ["q.cw.example.org. 300 CNAME a.example.org.", *A6],
+        SERVERS,
+        [],
+    ),
+    "DNAME itself": ("d.example.org. A", 0, [], SOA, []),
+    "DNAME asked": (
+        "d.example.org. DNAME",
+        0,
+        ["d.example.org. 300 DNAME t.example.org."],
+        SERVERS,
+        [],
+    ),
+    "DNAME": (
+        "one.d.example.org. A",
+        0,
+        [
+            "d.example.org. 300 DNAME t.example.org.",
+            "one.d.example.org. 300 CNAME one.t.example.org.",
+            "one.t.example.org. 300 A 10.0.0.5",
+        ],
+        SERVERS,
+        [],
+    ),
+    "DNAME to nothing": (
+        "two.d.example.org. A",
+        3,
+        [
+            "d.example.org. 300 DNAME t.example.org.",
+            "two.d.example.org. 300 CNAME two.t.example.org.",
+        ],
+        SOA,
+        [],
+    ),
+    "DNAME out of the zone": (
+        "one.far.example.org. CNAME",
+        0,
+        ["far.example.org. 300 DNAME other.", "one.far.example.org. 300 CNAME one.other."],
+        SERVERS,
+        [],
+    ),
+    "referral": ("www.sub.example.org. A", 0, [], CUT, GLUE),
+    "referral at the cut": ("sub.example.org. NS", 0, [], CUT, GLUE),
+    "referral for glue": ("ns.sub.example.org. A", 0, [], CUT, GLUE),
+    "DS at the cut": (
+        "sub.example.org. DS",
+        0,
+        ["sub.example.org. 300 DS 1 8 2 " + "00" * 32],
+        SERVERS,
+        [],
+    ),
+    "DS below the cut": ("www.sub.example.org. DS", 0, [], CUT, GLUE),
+    "CNAME to a referral": (
+        "tosub.example.org. A",
+        0,
+        ["tosub.example.org. 300 CNAME www.sub.example.org."],
+        CUT,
+        GLUE,
+    ),
+    "a type that is octets": (
+        "caa.example.org. CAA",
+        0,
+        ['caa.example.org. 300 CAA 0 issue "ca.example"'],
+        SERVERS,
+        [],
+    ),
+    "spelled as asked (D11)": (
+        "A.eXample.ORG. AAAA",
+        0,
+        ["A.eXample.ORG. 300 AAAA fd00::1"],
+        ["eXample.ORG. 300 NS ns.example.org.", "eXample.ORG. 300 NS ns.other."],
+        [],
+    ),
+}
+
+
+def find(text: str, asked: str, do: bool = False) -> Answer:
+    name, qtype = asked.split()
+    number = int(dns.rdatatype.from_text(qtype))
+    return Authority(read(text, ORIGIN, "db")).find(Question.of(name, number).labels, number, do)
+
+
+def lines(records: list[RR]) -> list[str]:
+    """Master-file text, by dnspython from the octets."""
+    found = []
+    for record in records:
+        buffer = DNSBuffer()
+        record.rdata.pack(buffer)
+        rdata = dns.rdata.from_wire("IN", record.rtype, bytes(buffer.data), 0, len(buffer.data))
+        rtype = dns.rdatatype.to_text(record.rtype)
+        found.append(f"{record.rname} {record.ttl} {rtype} {rdata}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "rcode", "answer", "authority", "additional"), CASES.values(), ids=CASES
+)
+def test_find(
+    asked: str, rcode: int, answer: list[str], authority: list[str], additional: list[str]
+) -> None:
+    found = find(ZONE, asked)
+    assert found.rcode == rcode
+    assert lines(found.answer) == answer
+    assert lines(found.authority) == authority
+    assert lines(found.additional) == additional
+    assert found.authoritative == (authority != CUT or bool(answer))
+    assert found.absent == (rcode == 3 and not answer)
+
+
+@pytest.mark.parametrize(
+    ("asked", "chase"),
+    [
+        ("out.example.org. A", "www.other."),
+        ("out.example.org. CNAME", None),
+        ("One.far.example.org. A", "One.other."),
+        ("c.example.org. A", None),
+    ],
+)
+def test_chase(asked: str, chase: str | None) -> None:
+    found = find(ZONE, asked)
+    assert (str(found.chase) if found.chase else None) == chase
+
+
+def test_dname_that_makes_a_name_too_long() -> None:
+    label = "x" * 63
+    zone = HEAD + f"d DNAME {label}.{label}.{label}\n"
+    assert find(zone, f"{label}.d.example.org. A").rcode == 6
+
+
+def test_dname_that_grows_ends() -> None:
+    found = find(HEAD + "d DNAME x.d\n", "a.d.example.org. A")
+    assert found.rcode == 2
+    assert len(found.answer) < 30
+
+
+SIG = "RRSIG {} 8 2 300 20300101000000 20200101000000 1 example.org. AA=="
+SIGNED = (
+    HEAD
+    + "@ NSEC a NS SOA\n@ "
+    + SIG.format("SOA")
+    + "\na A 10.0.0.1\na NSEC w A\na "
+    + SIG.format("A")
+    + "\nw A 10.0.0.2\nw NSEC example.org. A\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "do", "types"),
+    [
+        ("a.example.org. A", False, ["A", "|", "NS", "NS"]),
+        ("a.example.org. A", True, ["A", "RRSIG", "|", "NS", "NS"]),
+        ("a.example.org. TXT", True, ["|", "SOA", "RRSIG", "NSEC a.example.org."]),
+        (
+            "b.example.org. TXT",
+            True,
+            ["|", "SOA", "RRSIG", "NSEC a.example.org.", "NSEC example.org."],
+        ),
+        ("b.example.org. TXT", False, ["|", "SOA"]),
+    ],
+)
+def test_signed(asked: str, do: bool, types: list[str]) -> None:
+    found = find(SIGNED, asked, do)
+    names = []
+    for section in (found.answer, found.authority):
+        for each in section:
+            name = dns.rdatatype.to_text(each.rtype)
+            names.append(f"{name} {each.rname}" if name == "NSEC" else name)
+        names.append("|")
+    assert names[:-1] == types
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HEAD + "bad A 1.2.3\n", "/z/db:6: "),
+        (HEAD + "bad NOTYPE 1\n", "/z/db:6: "),
+        (HEAD + "$INCLUDE missing.db\n", "/z/"),
+        ("a 60 IN A 10.0.0.1\n", "/z/db: there is no SOA record of example.org."),
+        ("", "/z/db: there is no SOA record of example.org."),
+        ("a A 10.0.0.1\n", "/z/db:1: "),
+    ],
+)
+def test_faults(text: str, expected: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        read(text, ORIGIN, "/z/db")
+    assert str(raised.value).startswith(expected)
+
+
+def test_include_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("b A 10.0.0.7\n")
+    zone = read(HEAD + "$INCLUDE more\n", ORIGIN, str(tmp_path / "db"))
+    found = Authority(zone).find((b"b", *ORIGIN), 1)
+    assert lines(found.answer) == ["b.example.org. 300 A 10.0.0.7"]
+    assert zone.serial == 5
+
+
+def test_names_outside_are_left_out() -> None:
+    assert set(read(HEAD + "x.other. A 10.0.0.1\n", ORIGIN, "db").nodes) == {
+        ORIGIN,
+        (b"ns", *ORIGIN),
+    }
+
+
+def test_root_zone() -> None:
+    text = "$TTL 9\n. SOA a. b. 1 1 1 1 1\n. NS a.\norg. NS a.org.\na.org. A 10.0.0.1\n"
+    authority = Authority(read(text, (), "root"))
+    assert lines(authority.find((b"x", b"org"), 1).authority) == ["org. 9 NS a.org."]
+    assert authority.find((b"com",), 1).rcode == 3
