@@ -131,6 +131,14 @@ class ControlPlane:
     def options(self) -> tuple[str, ...]:
         return self._options
 
+    def stop_etcd(self) -> None:
+        self._etcd.stop()
+
+    def start_etcd(self) -> None:
+        """Returns once the API can read again."""
+        self._start_etcd()
+        self._until("the API", lambda: self._works(FIRST_OF_THE_CONTROLLERS), self._api)
+
     def back_up(self, to: Path) -> None:
         """Copies what etcd holds; everything is down for a moment."""
         self._api.stop()

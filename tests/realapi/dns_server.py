@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from clusterdns.cluster.apiserver import ApiServer
+from clusterdns.cluster.events import Delete, Kind
 from clusterdns.cluster.reflector import Figures
 from tests.realapi.admin import Admin
 from tests.realapi.control_plane import ControlPlane
@@ -65,12 +67,22 @@ class Dns:
                 found.append(f"{name} {qtype}: {got}, not {wanted}")
         return found
 
-    @property
-    def figures(self) -> dict[str, Figures]:
-        """How the following of each kind goes."""
+    def lose(self, kind: Kind, space: str, name: str) -> None:
+        """Has it forget an object, as if the event of it had never come."""
+        self._source.reflectors[kind].held.pop(space, name)
         (feed,) = self.server.app._feeds.values()
-        found: dict[str, Figures] = feed.source.figures  # type: ignore[attr-defined]
-        return found
+        self.server.app._apply(feed, [Delete(kind, space, name)])
+
+    @property
+    def figures(self) -> dict[Kind, Figures]:
+        """How the following of each kind goes."""
+        return self._source.figures
+
+    @property
+    def _source(self) -> ApiServer:
+        (feed,) = self.server.app._feeds.values()
+        assert isinstance(feed.source, ApiServer)
+        return feed.source
 
 
 @asynccontextmanager

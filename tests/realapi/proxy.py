@@ -14,6 +14,7 @@ class Proxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._stalled: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -26,6 +27,10 @@ class Proxy:
             self.cut()
             await self._server.wait_closed()
             self._server = None
+
+    def stall(self) -> None:
+        """Loses what comes on the connections that are open; new ones work."""
+        self._stalled |= self._writers
 
     def cut(self) -> None:
         """Aborts every connection."""
@@ -42,20 +47,21 @@ class Proxy:
             return
         self._writers.add(other)
         try:
-            await asyncio.gather(_pass_on(reader, other), _pass_on(other_reader, writer))
+            await asyncio.gather(self._pass_on(reader, other), self._pass_on(other_reader, writer))
         finally:
             for each in (writer, other):
                 self._writers.discard(each)
+                self._stalled.discard(each)
                 each.transport.abort()
 
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while octets := await reader.read(1 << 16):
-            writer.write(octets)
-            await writer.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        writer.close()
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while octets := await reader.read(1 << 16):
+                if writer not in self._stalled:
+                    writer.write(octets)
+                    await writer.drain()
+        with contextlib.suppress(OSError, RuntimeError):
+            writer.close()
 
 
 @asynccontextmanager

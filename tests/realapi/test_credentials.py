@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from clusterdns.cluster.connection import ApiOptions
+from clusterdns.cluster.events import Kind
 from tests.objects import port, service
 from tests.realapi.admin import Admin, Refused, running_pod
 from tests.realapi.control_plane import ControlPlane
@@ -154,7 +155,7 @@ async def until_refused(admin: Admin, token: str) -> None:
     )
 
 
-async def failed(dns: Dns, kind: str, times: int) -> None:
+async def failed(dns: Dns, kind: Kind, times: int) -> None:
     """Waits until so many more requests have failed."""
     end = dns.figures[kind].reconnects + times
 

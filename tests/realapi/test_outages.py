@@ -1,16 +1,22 @@
 """What happens to the API server, and to the way to it, while the zone follows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clusterdns.cluster.audit import audits
+from clusterdns.cluster.requests import Timing
 from tests.objects import endpoint, endpoint_slice, namespace, port, service
 from tests.realapi.admin import Admin, administering
 from tests.realapi.control_plane import ControlPlane
 from tests.realapi.dns_server import Dns, all_true, dns_following, dns_starting
 from tests.realapi.proxy import proxied
+from tests.realapi.waiting import until
 from tests.scenarios.asking import get
 from tests.truth import NXDOMAIN, owner_name
 
@@ -158,7 +164,7 @@ async def test_the_api_server_restarts_with_changes_in_between(
         await dns.until(owner_name(space, "web-2"), "A", NXDOMAIN)
         await all_true(dns, admin)
     async with dns_following(cluster, tmp_path) as late:
-        assert not await late.wrong(await admin.truth())
+        await all_true(late, admin)
 
 
 async def test_the_api_server_is_away_without_changes(
@@ -175,6 +181,80 @@ async def test_the_api_server_is_away_without_changes(
         await start(cluster)
         await change_them(admin, space)
         await changes_are_seen(dns, admin, space)
+
+
+async def test_etcd_is_away(
+    cluster: ControlPlane, admin: Admin, space: str, tmp_path: Path
+) -> None:
+    """The API server lives, and can say nothing new."""
+    await some_objects(admin, space)
+    async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
+        before = await all_true(dns, admin)
+        await asyncio.to_thread(cluster.stop_etcd)
+        way.cut()
+        assert not await dns.wrong(before)
+        await asyncio.to_thread(cluster.start_etcd)
+        await change_them(admin, space)
+        await changes_are_seen(dns, admin, space)
+
+
+async def test_connections_that_are_open_and_dead(
+    cluster: ControlPlane,
+    admin: Admin,
+    space: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A firewall that lost them: silence is noticed. Ten times as fast as in earnest."""
+    quick = partial(Timing, watch=(3.0, 4.0), silence=5.5, answer=2.5)
+    monkeypatch.setattr("clusterdns.cluster.apiserver.Timing", quick)
+    await some_objects(admin, space)
+    async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
+        before = await all_true(dns, admin)
+        way.stall()
+        await change_them(admin, space)
+        assert not await dns.wrong(before)
+        await changes_are_seen(dns, admin, space)
+        assert relists(dns) == 0
+
+
+async def test_an_audit_finds_what_was_lost_and_nothing_else(
+    cluster: ControlPlane,
+    admin: Admin,
+    space: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While things change all the time, it is silent. Then an event never comes."""
+    quick = partial(Timing, audit=(0.1, 0.2), settle=0.3)
+    monkeypatch.setattr("clusterdns.cluster.apiserver.Timing", quick)
+    await some_objects(admin, space)
+    async with dns_following(cluster, tmp_path) as dns:
+        await all_true(dns, admin)
+        good: list[tuple[str, str]] = [(kind, "same") for kind in dns.figures]
+        before = Counter({key: audits.values[key] for key in good})
+        for n in range(40):
+            change = {"endpoints": [{"addresses": [f"10.1.4.{n}"]}]}
+            await admin.patch("EndpointSlice", space, "db-1-1", change)
+            await admin.make(service(space, f"brief-{n}", ports=[HTTP]))
+            await admin.delete("Service", space, f"brief-{n}")
+        await until("audits", lambda: completed(before, audits.values), True)
+        assert relists(dns) == 0
+        name = owner_name(space, "web-1")
+        right = await dns.answer(name)
+        dns.lose("Service", space, "web-1")
+        await dns.until(name, "A", NXDOMAIN)
+        await dns.until(name, "A", right)
+        assert relists(dns) == 1
+        assert "audit: Service: 1 held otherwise" in caplog.text
+        assert f"{space}/web-1 (not held)" in caplog.text
+        await all_true(dns, admin)
+
+
+async def completed(before: Counter[tuple[str, str]], now: Mapping[Any, float]) -> bool:
+    """Whether each of these has happened three times since."""
+    return all(now[key] >= count + 3 for key, count in before.items())
 
 
 async def test_etcd_is_restored_from_a_backup(
