@@ -30,6 +30,7 @@ IMPURE_MODULES = {"asyncio", "socket", "time", "select", "aiohttp", "kubernetes"
 CONVERSIONS = {"socket.inet_ntop", "socket.inet_pton", "socket.AF_INET", "socket.AF_INET6"}
 # What one plugin may see of the others.
 SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.waiter", "plugins.zonefiles"}
+SHARED |= {f"plugins.expressions{name}" for name in ("", ".expression", ".functions")}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

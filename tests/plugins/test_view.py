@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from clusterdns.corefile.parser import parse
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Query, Sees
+from clusterdns.plugins.expressions.expression import parse as parse_expression
+from clusterdns.plugins.expressions.functions import FUNCTIONS
 from clusterdns.plugins.view import View
-from clusterdns.plugins.view.expression import parse as parse_expression
-from clusterdns.plugins.view.functions import FUNCTIONS
 from clusterdns.server.block import Router
 from clusterdns.server.configuration import configure
 from clusterdns.wire.question import Question

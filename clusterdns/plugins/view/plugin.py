@@ -8,8 +8,8 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, one_argument
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Label, Plugin, Query, Sees, Setup, once, read_options
-from clusterdns.plugins.view.expression import TRUTH, Expression, parse
-from clusterdns.plugins.view.functions import FUNCTIONS
+from clusterdns.plugins.expressions.expression import TRUTH, Expression, parse
+from clusterdns.plugins.expressions.functions import FUNCTIONS
 
 
 class View(Plugin):

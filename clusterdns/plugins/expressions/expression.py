@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from clusterdns.plugins.base import Query
-from clusterdns.plugins.view.syntax import Word, words
+from clusterdns.plugins.expressions.syntax import Word, words
 
 Evaluate = Callable[[Query], Any]
 DEEPEST = 50  # parentheses in parentheses: far more than anybody reads, far less than a stack holds
