@@ -1,0 +1,156 @@
+"""`auto`: its options, and zones that come, change and go with their files."""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from clusterdns.plugins.auto import Auto
+from clusterdns.plugins.base import Reply
+from clusterdns.zone.index import Key
+from tests.plugins.asking import Next, fault, new_setup, parsed, query, texts
+
+ZONE = "$TTL 300\n@ SOA ns admin {0} 3600 600 86400 60\n@ NS ns.other.\na A 10.0.0.{0}\n"
+
+
+def write(path: Path, serial: int = 1) -> None:
+    aside = path.with_name(".new")
+    aside.write_text(ZONE.format(serial))
+    os.replace(aside, path)
+
+
+def auto(text: str, forgotten: list[set[Key]] | None = None) -> Auto:
+    setup = new_setup()
+
+    def forget(keys: Iterable[Key]) -> None:
+        if forgotten is not None:
+            forgotten.append(set(keys))
+
+    setup.forget = forget
+    found = parsed(text, setup)
+    assert isinstance(found, Auto)
+    return found
+
+
+async def ask(plugin: Auto, name: str) -> list[str]:
+    """The answer section; ["next"] if the next directive was asked, else the rcode if not 0."""
+    behind = Next(Reply())
+    reply = await plugin.resolve(query(name), behind)
+    assert reply is not None
+    if behind.asked:
+        return ["next"]
+    return texts(reply.answer) or [str(reply.rcode)]
+
+
+A1 = "300 IN A 10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "zones"),
+    [
+        ("", ["db.example.org", "example.net", "readme.db"], ["example.org."]),
+        ("", ["db.Example.ORG"], ["example.org."]),
+        ("", ["deeper/db.example.org"], ["example.org."]),
+        ("", ["..2026/db.example.org"], []),
+        (r"(.*)\.db {1}", ["example.org.db", "b.example.db"], ["example.org.", "b.example."]),
+        (r"(.*)\.db ${1}", ["example.org.db"], ["example.org."]),
+        (r"(\w+)_(\w+) {2}.{1}", ["org_example"], ["example.org."]),
+        (r"(?P<zone>.*)\.zone {zone}", ["example.org.zone"], ["example.org."]),
+        (r"db\.(.*) {1}.internal", ["db.a"], ["a.internal."]),
+    ],
+)
+async def test_zones(words: str, files: list[str], zones: list[str], tmp_path: Path) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        write(tmp_path / file)
+    plugin = auto(f"auto {{\n directory {tmp_path} {words}\n}}")
+    for zone in zones:
+        assert await ask(plugin, f"a.{zone}") == [f"a.{zone} {A1}"]
+        assert await ask(plugin, f"b.{zone}") == ["3"]
+    for other in {"example.org.", "example.net.", "b.example."} - set(zones):
+        assert await ask(plugin, other) == ["next"]
+
+
+async def test_names_outside_of_the_origins(tmp_path: Path) -> None:
+    for zone in ("example.org", "example.net"):
+        write(tmp_path / f"db.{zone}")
+    plugin = auto(f"auto org {{\n directory {tmp_path}\n}}")
+    assert await ask(plugin, "a.example.org.") == [f"a.example.org. {A1}"]
+    assert await ask(plugin, "a.example.net.") == ["next"]
+
+
+async def test_zones_come_change_and_go(tmp_path: Path) -> None:
+    forgotten: list[set[Key]] = []
+    plugin = auto(f"auto {{\n directory {tmp_path}\n reload 10ms\n}}", forgotten)
+    stopping = asyncio.Event()
+
+    async def until_forgotten() -> None:
+        for _ in range(1000):
+            if forgotten:
+                forgotten.clear()
+                return
+            await asyncio.sleep(0.005)
+        pytest.fail("nothing was forgotten")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(plugin.serve(stopping))
+        assert await ask(plugin, "a.example.org.") == ["next"]
+        write(tmp_path / "db.example.org")
+        await until_forgotten()
+        assert await ask(plugin, "a.example.org.") == [f"a.example.org. {A1}"]
+        write(tmp_path / "db.example.org", 2)
+        await until_forgotten()
+        assert await ask(plugin, "a.example.org.") == ["a.example.org. 300 IN A 10.0.0.2"]
+        (tmp_path / "db.example.org").unlink()
+        await until_forgotten()
+        assert await ask(plugin, "a.example.org.") == ["next"]
+        stopping.set()
+
+
+async def test_what_is_passed_on_rests_on_the_folder(tmp_path: Path) -> None:
+    plugin = auto(f"auto {{\n directory {tmp_path}\n}}")
+    reply = await plugin.resolve(query("a.example.org."), Next(Reply(until=9.0)))
+    assert reply is not None
+    assert reply.keys == {("zone files", str(tmp_path))}
+    assert reply.until == 9.0
+
+
+async def test_a_broken_file_is_no_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "db.example.org").write_text(ZONE.format(1) + "bad A x\n")
+    plugin = auto(f"auto {{\n directory {tmp_path}\n}}")
+    assert f"{tmp_path}/db.example.org:5: " in caplog.text
+    assert await ask(plugin, "a.example.org.") == ["next"]
+
+
+async def test_two_files_of_one_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "b").mkdir()
+    write(tmp_path / "db.example.org")
+    write(tmp_path / "b" / "db.example.org", 2)
+    plugin = auto(f"auto {{\n directory {tmp_path}\n}}")
+    assert "is of example.org. too, which" in caplog.text
+    assert await ask(plugin, "a.example.org.") == [f"a.example.org. {A1}"]
+
+
+def test_no_such_folder(caplog: pytest.LogCaptureFixture) -> None:
+    auto("auto {\n directory /nowhere/at/all\n}")
+    assert "Directory does not exist: /nowhere/at/all" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("auto {\n directory\n}", "2:2: directory takes at least 1 argument, not 0"),
+        ("auto {\n directory /etc (\n}", "2:17: '(' is no regular expression: "),
+        ("auto {\n directory /etc db {1}\n}", "2:17: 'db' has no (group) for the zone"),
+        ("auto {\n directory /etc (.*)\n}", "2:17: behind the pattern stands the zone, as in {1}"),
+        ("auto {\n directory /etc (.*) {1} x\n}", "2:26: directory takes at most 3 arguments"),
+        ("auto {\n reload\n}", "2:2: reload takes at least 1 argument, not 0"),
+        ("auto {\n reload -1s\n}", "2:9: -1s is no duration of 0s and up"),
+        ("auto {\n no_reload\n}", "2:2: unknown property 'no_reload' of auto; did you mean"),
+        ("auto\nauto", "2:1: auto can only be used once per server block"),
+    ],
+)
+def test_refused(text: str, expected: str) -> None:
+    assert fault(text).startswith(expected)
