@@ -83,6 +83,17 @@ class Service(_Shape):
     status: ServiceStatus | None = None
 
 
+class ImportSpec(_Shape):
+    type: str | None = None
+    ips: list[str] | None = None
+    ports: list[ServicePort] | None = None
+
+
+class ServiceImport(_Shape):
+    metadata: ServiceMeta
+    spec: ImportSpec | None = None
+
+
 class SlicePort(_Shape):
     name: OptionalLabel | None = None
     port: PortNumber | None = None
@@ -174,11 +185,11 @@ class Namespace(_Shape):
     metadata: NamespaceMeta
 
 
-Shape = TypeVar("Shape", Service, EndpointSlice, Endpoints, Pod, Namespace)
+Shape = TypeVar("Shape", Service, ServiceImport, EndpointSlice, Endpoints, Pod, Namespace)
 
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     shape: msgspec.json.Decoder(shape)
-    for shape in (Service, EndpointSlice, Endpoints, Pod, Namespace)
+    for shape in (Service, ServiceImport, EndpointSlice, Endpoints, Pod, Namespace)
 }
 
 

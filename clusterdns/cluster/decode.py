@@ -21,12 +21,15 @@ from clusterdns.cluster.model import (
     Pod,
     Port,
     Service,
+    ServiceImport,
     parse_address,
 )
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import SourceError
 
 SERVICE_LABEL = "kubernetes.io/service-name"
+IMPORT_LABEL = "multicluster.kubernetes.io/service-name"
+CLUSTER_LABEL = "multicluster.kubernetes.io/source-cluster"
 TRIGGER_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
@@ -46,6 +49,11 @@ Change = Upsert | NoRecords | None  # None: leave whatever was known of this obj
 def decode_service(octets: bytes | Raw) -> Upsert | NoRecords:
     """From JSON. Raises SourceError that names object and field, as the others do."""
     return service_change(api.from_json(api.Service, octets))
+
+
+def decode_import(octets: bytes | Raw) -> Upsert | NoRecords:
+    """From JSON."""
+    return import_change(api.from_json(api.ServiceImport, octets))
 
 
 def decode_slice(octets: bytes | Raw, selection: Selection) -> Upsert | NoRecords:
@@ -93,12 +101,27 @@ def service_change(service: api.Service) -> Upsert | NoRecords:
     )
 
 
+def import_change(imported: api.ServiceImport) -> Upsert | NoRecords:
+    """A ServiceImport of type ClusterSetIP that has no IP yet has no records."""
+    metadata, spec = imported.metadata, imported.spec or api.ImportSpec()
+    namespace, name = intern(metadata.namespace), intern(metadata.name)
+    headless = spec.type == "Headless"
+    spelled = _without_empty(spec.ips)
+    if not headless and not spelled:
+        return NoRecords(Delete("ServiceImport", namespace, name), "has no IP")
+    where = f"ServiceImport {namespace}/{name}: spec.ips"
+    addresses = () if headless else _addresses(spelled, where)
+    return Upsert(ServiceImport(namespace, name, addresses, _service_ports(spec.ports or ())))
+
+
 def slice_change(slice_: api.EndpointSlice, selection: Selection) -> Upsert | NoRecords:
     """Slices of no Service, or with host names instead of addresses, have no records."""
     metadata = slice_.metadata
     namespace, name = intern(metadata.namespace), metadata.name
-    service = (metadata.labels or {}).get(SERVICE_LABEL)
-    if not service:
+    labels = metadata.labels or {}
+    service = labels.get(SERVICE_LABEL, "") if selection.endpoints else ""
+    imported = labels.get(IMPORT_LABEL, "") if selection.multicluster else ""
+    if not service and not imported:
         return NoRecords(Delete("EndpointSlice", namespace, name), f"has no label {SERVICE_LABEL}")
     if slice_.address_type == "FQDN":
         return NoRecords(Delete("EndpointSlice", namespace, name), "has the address type FQDN")
@@ -110,6 +133,8 @@ def slice_change(slice_: api.EndpointSlice, selection: Selection) -> Upsert | No
         slice_ports(slice_.ports or ()),
         _ready_endpoints(endpoints, selection, f"EndpointSlice {namespace}/{name}: "),
         sum(len(endpoint.addresses) for endpoint in endpoints if not _is_ready(endpoint)),
+        intern(imported),
+        intern(labels.get(CLUSTER_LABEL, "")) if imported else "",
     )
     return Upsert(packed, trigger_time(metadata.annotations))
 

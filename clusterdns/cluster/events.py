@@ -9,16 +9,16 @@ from typing import Literal
 
 from msgspec import Struct
 
-from clusterdns.cluster.model import EndpointSlice, Namespace, Pod, Service
+from clusterdns.cluster.model import EndpointSlice, Namespace, Pod, Service, ServiceImport
 
-Kind = Literal["Service", "EndpointSlice", "Pod", "Namespace"]
-KINDS: tuple[Kind, ...] = ("Service", "EndpointSlice", "Pod", "Namespace")
+Kind = Literal["Service", "ServiceImport", "EndpointSlice", "Pod", "Namespace"]
+KINDS: tuple[Kind, ...] = ("Service", "ServiceImport", "EndpointSlice", "Pod", "Namespace")
 
 
 class Upsert(Struct, frozen=True, gc=False, tag="upsert"):
     """This object exists and looks like this now."""
 
-    object: Service | EndpointSlice | Pod | Namespace
+    object: Service | ServiceImport | EndpointSlice | Pod | Namespace
     triggered: float | None = None  # Unix seconds of annotation last-change-trigger-time, of slices
 
 

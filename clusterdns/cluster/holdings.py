@@ -115,7 +115,7 @@ class Holdings:
 
     def _say(self, key: Key, old: Held | None, new: Held | None) -> None:
         kind, namespace, name = key
-        if kind not in ("Service", "EndpointSlice", "Pod"):
+        if kind not in ("Service", "ServiceImport", "EndpointSlice", "Pod"):
             return
         shown = new.object if new else None  # None is asked for below: an empty slice is false
         former = old.object if old else None

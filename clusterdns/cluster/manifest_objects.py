@@ -55,6 +55,7 @@ class Reader:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
+        self._slices = "EndpointSlice" in selection.kinds
         self._labels = parse_selector(selection.labels)
         self._namespaces = parse_selector(selection.namespace_labels)
 
@@ -84,6 +85,13 @@ class Reader:
             derives=self._derives(labels, metadata.name, SLICING),
         )
 
+    def _serviceimport(self, value: Any) -> Reading:
+        imported = api.from_value(api.ServiceImport, value)
+        metadata = imported.metadata
+        selected = self._selection.multicluster and self._namespaces.matches(metadata.labels or {})
+        change = decode.import_change(imported) if selected else None
+        return _reading(("ServiceImport", metadata.namespace, metadata.name), change, None)
+
     def _endpointslice(self, value: Any) -> Reading:
         slice_ = api.from_value(api.EndpointSlice, value)
         metadata = slice_.metadata
@@ -91,7 +99,7 @@ class Reader:
         labels = metadata.labels or {}
         return _reading(
             ("EndpointSlice", metadata.namespace, metadata.name),
-            change if self._selection.endpoints and self._labels.matches(labels) else None,
+            change if self._slices and self._labels.matches(labels) else None,
             Written(
                 intern(labels.get(decode.SERVICE_LABEL, "")),
                 labels.get(MANAGED_BY_LABEL) == MIRRORING,
@@ -150,6 +158,7 @@ _VERSIONS = {
     ("v1", "Endpoints"),
     ("v1", "Pod"),
     ("v1", "Namespace"),
+    ("multicluster.x-k8s.io/v1alpha1", "ServiceImport"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
     ("discovery.k8s.io/v1beta1", "EndpointSlice"),  # the same in every field that we read
 }

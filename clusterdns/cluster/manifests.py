@@ -35,7 +35,14 @@ GROUP_MS = 300  # ... or when something has been happening for this long
 RESCAN_MS = 10_000  # file systems that tell no changes (NFS, some mounts) are looked at this often
 RETRY_S = 5.0  # until watching is tried again, when the system refused it
 
-COUNTED = ("Service", "EndpointSlice", "Endpoints", "Pod", "Namespace")  # else the label is "other"
+COUNTED = (
+    "Service",
+    "ServiceImport",
+    "EndpointSlice",
+    "Endpoints",
+    "Pod",
+    "Namespace",
+)  # else the label is "other"
 
 Sink = Callable[[Sequence[Event]], None]
 
@@ -43,9 +50,9 @@ Sink = Callable[[Sequence[Event]], None]
 class Manifests:
     """A source of events: files, directories of *.yaml, *.yml and *.json, standard input.
 
-    Kinds are Service, EndpointSlice, Pod, Namespace, Endpoints and Lists of them. A Service with a
-    selector but without slices gets those that its Pods in the files make; namespaces that objects
-    live in exist, declared or not.
+    Kinds are Service, ServiceImport, EndpointSlice, Pod, Namespace, Endpoints and Lists of them. A
+    Service with a selector but without slices gets those that its Pods in the files make;
+    namespaces that objects live in exist, declared or not.
     """
 
     def __init__(

@@ -65,6 +65,10 @@ class Service(Struct, frozen=True, gc=False, tag="Service"):
         return not self.cluster_ips and not self.external_name
 
 
+class ServiceImport(Service, frozen=True, gc=False, tag="ServiceImport"):
+    """A Service of several clusters (multicluster.x-k8s.io): of type ClusterSetIP, or headless."""
+
+
 class Endpoint(NamedTuple):
     """One ready address of a slice; a view, made as slices are walked."""
 
@@ -73,6 +77,7 @@ class Endpoint(NamedTuple):
     hostname: str = ""
     pod: str = ""  # targetRef.name; kept only where `endpoint_pod_names` asks for it
     topology_zone: str = ""  # kept only where `zonal` asks for it
+    cluster: str = ""  # of the slice; kept only where `multicluster` asks for it
 
 
 class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
@@ -92,6 +97,10 @@ class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
     pods: tuple[str, ...] = ()
     topology_zones: tuple[str, ...] = ()
     unready: int = 0
+    imported: str = (
+        ""  # label multicluster.kubernetes.io/service-name; kept only for `multicluster`
+    )
+    cluster: str = ""  # label multicluster.kubernetes.io/source-cluster, likewise
 
     def __len__(self) -> int:
         """The number of ready addresses."""
@@ -118,6 +127,7 @@ class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
                 self.hostnames[index] if self.hostnames else "",
                 self.pods[index] if self.pods else "",
                 self.topology_zones[index] if self.topology_zones else "",
+                self.cluster,
             )
 
     @staticmethod
@@ -128,6 +138,8 @@ class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
         ports: tuple[Port, ...],
         endpoints: Iterable[Endpoint],
         unready: int = 0,
+        imported: str = "",
+        cluster: str = "",
     ) -> "EndpointSlice":
         """The slice with these ready endpoints."""
         ready = tuple(endpoints)
@@ -145,6 +157,8 @@ class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
             _unless_empty(e.pod for e in ready),
             _unless_empty(e.topology_zone for e in ready),
             unready,
+            imported,
+            cluster,
         )
 
 
@@ -170,4 +184,4 @@ class Namespace(Struct, frozen=True, gc=False, tag="Namespace"):
     name: str
 
 
-Object = Service | EndpointSlice | Pod | Namespace
+Object = Service | ServiceImport | EndpointSlice | Pod | Namespace

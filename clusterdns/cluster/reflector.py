@@ -30,6 +30,7 @@ from msgspec import Raw
 from clusterdns.cluster.decode import (
     Change,
     NoRecords,
+    decode_import,
     decode_namespace,
     decode_pod,
     decode_service,
@@ -83,6 +84,7 @@ decode_errors = Counter(
 Decode = Callable[[bytes], Change]  # may raise SourceError
 DECODE: dict[Kind, Callable[[Selection], Decode]] = {
     "Service": lambda selection: decode_service,
+    "ServiceImport": lambda selection: decode_import,
     "EndpointSlice": lambda selection: lambda octets: decode_slice(octets, selection),
     "Pod": lambda selection: decode_pod,
     "Namespace": lambda selection: decode_namespace,

@@ -14,6 +14,7 @@ from clusterdns.cluster.selection import Selection
 
 PATHS: dict[Kind, str] = {
     "Service": "/api/v1/services",
+    "ServiceImport": "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/endpointslices",
     "Pod": "/api/v1/pods",
     "Namespace": "/api/v1/namespaces",
@@ -118,7 +119,8 @@ class Requests:
 
 
 def _selectors(kind: Kind, selection: Selection) -> Iterator[tuple[str, str]]:
-    labels = selection.namespace_labels if kind == "Namespace" else selection.labels
+    of_namespaces = kind in ("Namespace", "ServiceImport")  # of imports too, as in CoreDNS
+    labels = selection.namespace_labels if of_namespaces else selection.labels
     if labels:
         yield "labelSelector", labels
     if kind == "Pod":

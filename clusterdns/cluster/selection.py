@@ -17,7 +17,8 @@ class Selection:
     """What one zone needs to see. Zones with equal selections share a source and an index.
 
     labels, namespace_labels: Kubernetes label selectors, "" for all; `labels` is applied to
-        Services, Pods and EndpointSlices, `namespace_labels` to Namespaces.
+        Services, Pods and EndpointSlices, `namespace_labels` to Namespaces and, as in CoreDNS, to
+        ServiceImports.
     """
 
     labels: str = ""
@@ -26,13 +27,16 @@ class Selection:
     pods: bool = False  # True: `pods verified`
     pod_names: bool = False  # True: `endpoint_pod_names`; slices keep targetRef names
     topology_zones: bool = False  # True: `zonal`
+    multicluster: bool = False  # True: `multicluster`; ServiceImports, and slices of theirs
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds a source must have listed before the zone is synced."""
-        slices: tuple[Kind, ...] = ("EndpointSlice",) if self.endpoints else ()
+        imports: tuple[Kind, ...] = ("ServiceImport",) if self.multicluster else ()
+        with_slices = self.endpoints or self.multicluster
+        slices: tuple[Kind, ...] = ("EndpointSlice",) if with_slices else ()
         pods: tuple[Kind, ...] = ("Pod",) if self.pods else ()
-        return ("Service", *slices, *pods, "Namespace")
+        return ("Service", *imports, *slices, *pods, "Namespace")
 
 
 Labels = Mapping[str, str]

@@ -22,7 +22,14 @@ from msgspec.structs import force_setattr
 
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.decode import shared
-from clusterdns.cluster.model import EndpointSlice, Namespace, Object, Pod, Service
+from clusterdns.cluster.model import (
+    EndpointSlice,
+    Namespace,
+    Object,
+    Pod,
+    Service,
+    ServiceImport,
+)
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import SourceError
 
@@ -168,6 +175,8 @@ def _share(thing: Object) -> None:
         force_setattr(thing, "name", intern(thing.name))
     if isinstance(thing, EndpointSlice):
         force_setattr(thing, "service", intern(thing.service))
+        force_setattr(thing, "imported", intern(thing.imported))
+        force_setattr(thing, "cluster", intern(thing.cluster))
         if thing.topology_zones:
             force_setattr(thing, "topology_zones", tuple(map(intern, thing.topology_zones)))
     if isinstance(thing, Service | EndpointSlice) and thing.ports:
@@ -180,4 +189,4 @@ def _digest(octets: bytes) -> str:
 
 _ENCODER = msgspec.msgpack.Encoder()
 _HEADS = msgspec.msgpack.Decoder(Head)
-_DECODER = msgspec.msgpack.Decoder(list[Service | EndpointSlice | Pod | Namespace])
+_DECODER = msgspec.msgpack.Decoder(list[Service | ServiceImport | EndpointSlice | Pod | Namespace])

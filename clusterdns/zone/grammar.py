@@ -7,6 +7,7 @@ Labels are read from the right, as the DNS specification for Kubernetes builds t
     <endpoint>.<service>.<namespace>.svc.<zone>          one of its endpoints, by host name
     <topology zone>.pin._zone.<service>.<namespace>.svc.<zone>     those of its endpoints there,
     <topology zone>.prefer._zone.<service>.<namespace>.svc.<zone>  or all where none is
+    <endpoint>.<cluster>.<service>.<namespace>.svc.<zone>          in zones of several clusters
     <address>.<namespace>.pod.<zone>                     a pod, dots and colons as dashes
 
 and beside them the apex, `ns.dns`, `dns-version` and reverse names. `parse` says what a name asks
@@ -55,6 +56,7 @@ class EndpointName(NamedTuple):
     namespace: str
     service: str
     endpoint: str
+    cluster: str = ""  # in zones of several clusters: where it is, or "" for a name without that
 
     @property
     def ports(self) -> ServiceName:
@@ -83,15 +85,16 @@ class ReverseName(NamedTuple):
 Name = Fixed | NamespaceName | ServiceName | EndpointName | ZonalName | PodName | ReverseName
 
 
-def parse(below: Labels, whole: Labels) -> Name | None:
+def parse(below: Labels, whole: Labels, multicluster: bool = False) -> Name | None:
     """What a name asks for; None where no such name can exist in any cluster.
 
     below: the labels left of the zone, lower-case.
     whole: all labels, lower-case; the end of them tells reverse names, in any zone (even the root).
+    multicluster: it is a zone of several clusters.
     """
     reverse = is_reverse(whole)
     if below and not reverse and (rule := _TREES.get(below[-1])):
-        return rule(below)
+        return rule(below, multicluster)
     fixed = _FIXED.get(below)
     if fixed is None and reverse and (address := reverse_address(whole)):
         return ReverseName(address)
@@ -127,8 +130,12 @@ def _reverse_ipv6(labels: Labels) -> Address | None:
     return address[12:] if address.startswith(_MAPPED) else address
 
 
-def _service_tree(below: Labels) -> Name | None:
-    if below[-4:-3] == _ZONE and below[-5:-4] in _ZONE_WORDS:
+def _service_tree(below: Labels, multicluster: bool) -> Name | None:
+    if multicluster:
+        if len(below) == 5 and not below[0].startswith(b"_") and not below[1].startswith(b"_"):
+            endpoint, cluster, service, namespace = map(label_text, below[:-1])
+            return EndpointName(namespace, service, endpoint, cluster)
+    elif below[-4:-3] == _ZONE and below[-5:-4] in _ZONE_WORDS:
         return _zonal(tuple(map(label_text, below[:-1])))
     rule = _SERVICE_RULES.get(len(below))
     return rule(tuple(map(label_text, below[:-1]))) if rule else None
@@ -139,7 +146,7 @@ def _zonal(labels: Sequence[str]) -> Name:
     return ZonalName(namespace, service, ".".join(topology_zone), word == "prefer")
 
 
-def _pod_tree(below: Labels) -> Name | None:
+def _pod_tree(below: Labels, multicluster: bool) -> Name | None:
     """As in the tree of Services, up to two labels may stand in front; they say nothing here."""
     if not 1 < len(below) < 6:
         return Fixed.EMPTY if len(below) == 1 else None

@@ -14,7 +14,15 @@ from collections.abc import Iterable
 from typing import TypeVar, cast
 
 from clusterdns.cluster.events import Delete, Event, Kind, Synced, Upsert
-from clusterdns.cluster.model import Address, EndpointSlice, Namespace, Object, Pod, Service
+from clusterdns.cluster.model import (
+    Address,
+    EndpointSlice,
+    Namespace,
+    Object,
+    Pod,
+    Service,
+    ServiceImport,
+)
 from clusterdns.cluster.selection import Selection
 
 # What an answer was made of, whether it exists or not:
@@ -22,12 +30,13 @@ from clusterdns.cluster.selection import Selection
 #   ("namespace", name)           whether the namespace exists
 #   ("address", packed)           the cluster IPs and ready endpoints that are this address
 #   ("pod", packed)               the pods with this address
+#   ("import", namespace, name)   the same of a ServiceImport's name, in zones of several clusters
 #   ("external", namespace, name) the addresses and hosts of a Service outside of the cluster
 #   ("external address", packed)  the Services with this address outside of the cluster
 #   ("synced",)                   whether everything was listed once
 Key = tuple[str, ...] | tuple[str, bytes]
 SYNCED: Key = ("synced",)
-_EXTERNAL = ("external", "external address")
+_OTHER_SERIALS = ("external", "external address", "import")  # keys that leave the serial alone
 
 Owner = Service | EndpointSlice  # what has addresses; both have a namespace and a name
 Held = TypeVar("Held", bound=Service | EndpointSlice | Pod)
@@ -41,6 +50,9 @@ class Index:
     synced: bool  # every kind of the selection was listed once; stays True
     stale: bool  # what is held comes, at least in part, from an earlier run; False once synced
     serial: int  # Unix seconds of the last change that DNS shows, 0 before the first
+    import_serial: (
+        int  # the same of zones of several clusters, moved by updates only, as in CoreDNS
+    )
     external_serial: int  # the same of `k8s_external`, whose Services come and go without it
 
     def __init__(self, selection: Selection) -> None:
@@ -49,15 +61,18 @@ class Index:
         self.stale = False
         self.serial = 0
         self.external_serial = 0
+        self.import_serial = 0
         self._now = 0  # Unix seconds, of the event that is being applied
         self._kinds = frozenset(selection.kinds)
         self._awaited = set(selection.kinds)
         self._namespaces: set[str] = set()
         self._services: dict[Name, Service] = {}
+        self._imports: dict[Name, ServiceImport] = {}
         self._slices: dict[Name, EndpointSlice] = {}
         self._pods: dict[Name, Pod] = {}
         # One object mostly, a tuple where there are several: a list each would take 56 octets more.
         self._slices_of: dict[Name, EndpointSlice | tuple[EndpointSlice, ...]] = {}
+        self._slices_of_imports: dict[Name, EndpointSlice | tuple[EndpointSlice, ...]] = {}
         self._owners_at: dict[Address, Owner | tuple[Owner, ...]] = {}
         self._pods_at: dict[Address, Pod | tuple[Pod, ...]] = {}
         self._external_at: dict[Address, Service | tuple[Service, ...]] = {}
@@ -76,6 +91,13 @@ class Index:
         """The slices labelled with this Service, by their names, whether it exists or not."""
         return _held(self._slices_of, (namespace, service))
 
+    def imported(self, namespace: str, name: str) -> ServiceImport | None:
+        return self._imports.get((namespace, name))
+
+    def imported_slices(self, namespace: str, name: str) -> tuple[EndpointSlice, ...]:
+        """The slices labelled with this ServiceImport, by their names, whether it exists or not."""
+        return _held(self._slices_of_imports, (namespace, name))
+
     def owners(self, address: Address) -> tuple[Owner, ...]:
         """The Services with this cluster IP and the slices with this ready endpoint, by name."""
         return _held(self._owners_at, address)
@@ -91,7 +113,8 @@ class Index:
     def objects(self) -> list[Object]:
         """Everything that is held, in an order in which no name is seen before it is whole."""
         named = map(Namespace, self._namespaces)
-        return [*self._pods.values(), *self._slices.values(), *self._services.values(), *named]
+        services = *self._services.values(), *self._imports.values()
+        return [*self._pods.values(), *self._slices.values(), *services, *named]
 
     def restore(self, serial: int) -> None:
         """What is applied from now on is the last known state, of this serial, until synced."""
@@ -111,7 +134,7 @@ class Index:
             return self._listed(event)
         self._now = int(now)
         keys = self._changed(event)
-        if any(key[0] not in _EXTERNAL for key in keys):
+        if any(key[0] not in _OTHER_SERIALS for key in keys):
             # RFC 1982: a serial never goes back, even where the clock does.
             self.serial = max(self.serial, self._now)
         return keys
@@ -138,6 +161,8 @@ class Index:
             return self._put_namespace(name, thing is not None)
         if kind == "Service":
             return self._put_service((namespace, name), cast("Service | None", thing))
+        if kind == "ServiceImport":
+            return self._put_import((namespace, name), cast("ServiceImport | None", thing))
         if kind == "EndpointSlice":
             return self._put_slice((namespace, name), cast("EndpointSlice | None", thing))
         return self._put_pod((namespace, name), cast("Pod | None", thing))
@@ -160,16 +185,34 @@ class Index:
         keys: set[Key] = {("address", address) for address in before ^ after}
         if _shown(old) != _shown(new):
             keys.add(("service", *name))
-        return keys | self._put_external(name, old, new)
+        keys |= self._put_external(name, old, new)
+        return keys
 
     def _put_external(self, name: Name, old: Service | None, new: Service | None) -> set[Key]:
+        outside, now_outside = _external(old), _external(new)
+        if outside is None and now_outside is None:
+            return set()
         before, after = _external_ips(old), _external_ips(new)
         _move(self._external_at, before, old, after, new)
-        if _external(old) == _external(new):
+        if outside == now_outside:
             return set()
         if old and new:
             self.external_serial = max(self.external_serial, self._now)
         return {("external", *name), *(("external address", ip) for ip in before ^ after)}
+
+    def _put_import(self, name: Name, new: ServiceImport | None) -> set[Key]:
+        old = _swap(self._imports, name, new)
+        if old is new:
+            return set()
+        self._note_import(old, new)
+        return {("import", *name)}
+
+    def _note_import(self, old: object | None, new: object | None) -> None:
+        """5.5: what comes or goes moves the serial of ordinary zones, as in CoreDNS."""
+        if old and new:
+            self.import_serial = max(self.import_serial, self._now)
+        else:
+            self.serial = max(self.serial, self._now)
 
     def _put_slice(self, name: Name, new: EndpointSlice | None) -> set[Key]:
         old = _swap(self._slices, name, new)
@@ -181,7 +224,17 @@ class Index:
         keys: set[Key] = {("address", address) for address in _renamed(old, new)}
         if _members(old) != _members(new):
             keys.update(("service", *owner) for owner in before | after)
+        if (old and old.imported) or (new and new.imported):
+            keys |= self._put_imported_slice(old, new)
         return keys
+
+    def _put_imported_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> set[Key]:
+        before, after = _import_of(old), _import_of(new)
+        _move(self._slices_of_imports, before, old, after, new)
+        if _imported_members(old) == _imported_members(new):
+            return set()
+        self._note_import(old, new)
+        return {("import", *owner) for owner in before | after}
 
     def _put_pod(self, name: Name, new: Pod | None) -> set[Key]:
         old = _swap(self._pods, name, new)
@@ -274,6 +327,10 @@ def _ownership(piece: EndpointSlice | None) -> set[Name]:
     return {(piece.namespace, piece.service)} if piece and piece.service else set()
 
 
+def _import_of(piece: EndpointSlice | None) -> set[Name]:
+    return {(piece.namespace, piece.imported)} if piece and piece.imported else set()
+
+
 def _addresses(piece: EndpointSlice | None) -> set[Address]:
     return set(piece.each_address()) if piece and piece.service else set()
 
@@ -282,8 +339,18 @@ def _members(piece: EndpointSlice | None) -> tuple[object, ...] | None:
     """What decides the names at and below its Service; None when that is nothing."""
     if not piece or not piece.service or not piece.addresses:
         return None
+    return (piece.service, *_contents(piece))
+
+
+def _imported_members(piece: EndpointSlice | None) -> tuple[object, ...] | None:
+    """The same of a ServiceImport."""
+    if not piece or not piece.imported or not piece.addresses:
+        return None
+    return (piece.imported, piece.cluster, *_contents(piece))
+
+
+def _contents(piece: EndpointSlice) -> tuple[object, ...]:
     return (
-        piece.service,
         piece.ports,
         piece.addresses,
         piece.width,
@@ -303,6 +370,7 @@ def _renamed(old: EndpointSlice | None, new: EndpointSlice | None) -> set[Addres
 
 _KINDS: dict[type, Kind] = {
     Service: "Service",
+    ServiceImport: "ServiceImport",
     EndpointSlice: "EndpointSlice",
     Pod: "Pod",
     Namespace: "Namespace",

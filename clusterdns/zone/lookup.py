@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dnslib import QTYPE, RR, DNSLabel
 
-from clusterdns.cluster.model import Address, Port, parse_address
+from clusterdns.cluster.model import Address, EndpointSlice, Port, Service, parse_address
 from clusterdns.zone import records, targets
 from clusterdns.zone.grammar import (
     EndpointName,
@@ -108,6 +108,7 @@ class _Asked(NamedTuple):
     qtype: int
     whole: Labels  # of the owner, lower-case
     depth: int  # how many of them are the zone's
+    imports: bool = False  # the zone has ServiceImports in place of Services
     aliases: tuple[Labels, ...] = ()  # owners of the CNAMEs that led here
 
 
@@ -119,6 +120,9 @@ class Lookup:
         self._options = options
         self._ttl = options.ttl
         self._zones = frozenset(tuple(map(bytes.lower, zone.label)) for zone in options.zones)
+        self._multicluster = frozenset(
+            tuple(map(bytes.lower, zone.label)) for zone in options.multicluster
+        )
         self._depths = sorted({len(zone) for zone in self._zones}, reverse=True)
         self._view = View(index, options)
 
@@ -130,17 +134,26 @@ class Lookup:
         asked = self._asked(labels, qtype)
         return self._answer(asked) if asked else _NOT_OURS
 
+    def serial(self, zone: DNSLabel) -> int:
+        """The serial of one of our zones, in any letter case."""
+        imports = bool(self._multicluster) and (
+            tuple(map(bytes.lower, zone.label)) in self._multicluster
+        )
+        return self._index.import_serial if imports else self._index.serial
+
     def _asked(self, labels: Labels, qtype: int) -> _Asked | None:
         whole = tuple([label.lower() for label in labels])
         size = len(whole)
         for depth in self._depths:
             if depth <= size and whole[size - depth :] in self._zones:
                 zone = DNSLabel(labels[size - depth :])
-                return _Asked(DNSLabel(labels), zone, qtype, whole, depth)
+                imports = bool(self._multicluster) and whole[size - depth :] in self._multicluster
+                return _Asked(DNSLabel(labels), zone, qtype, whole, depth, imports)
         return None
 
     def _answer(self, asked: _Asked) -> Found:
-        name: Name | None = parse(asked.whole[: len(asked.whole) - asked.depth], asked.whole)
+        below = asked.whole[: len(asked.whole) - asked.depth]
+        name: Name | None = parse(below, asked.whole, asked.imports)
         match name:
             case ServiceName():
                 return self._service(asked, name)
@@ -161,7 +174,9 @@ class Lookup:
 
     def _fixed(self, asked: _Asked, name: Fixed) -> Found:
         if name is Fixed.APEX and asked.qtype == _SOA:
-            return Records(asked.zone, NO_KEYS, [soa(asked.zone, self._ttl, self._index.serial)])
+            return Records(
+                asked.zone, NO_KEYS, [soa(asked.zone, self._ttl, self.serial(asked.zone))]
+            )
         if name is Fixed.APEX and asked.qtype == _NS:
             servers, keys = self._view.servers(asked.zone)
             answer, glue = records.server_records(asked.zone, servers, self._ttl)
@@ -180,9 +195,15 @@ class Lookup:
             return NoData(asked.zone, keys)
         return self._missing(asked, keys)
 
+    def _known(
+        self, asked: _Asked, namespace: str, name: str
+    ) -> tuple[Service | None, tuple[EndpointSlice, ...], Keys]:
+        known = self._view.known_import if asked.imports else self._view.known
+        return known(namespace, name)
+
     def _service(self, asked: _Asked, name: ServiceName) -> Found:
         namespace, service_name, port, protocol = name
-        service, slices, keys = self._view.known(namespace, service_name)
+        service, slices, keys = self._known(asked, namespace, service_name)
         if service is None:
             return self._missing(asked, keys)
         if service.external_name and not port and not protocol:
@@ -197,16 +218,24 @@ class Lookup:
         return self._srv(asked, keys, found)
 
     def _endpoint(self, asked: _Asked, name: EndpointName) -> Found:
-        service, slices, keys = self._view.known(name.namespace, name.service)
+        service, slices, keys = self._known(asked, name.namespace, name.service)
         if service is None:
             return self._missing(asked, keys)
         pod_names = self._options.endpoint_pod_names
+        clusters = {piece.cluster.lower() for piece in slices} if asked.imports else ()
+        if asked.imports:
+            slices = tuple(each for each in slices if each.cluster.lower() == name.cluster)
         found = targets.endpoint_targets(service, slices, name.endpoint, asked.zone, pod_names)
         if found and asked.qtype == _SRV:
             return self._srv(asked, keys, found)
         if found:
             return self._addresses(asked, keys, [target.address for target in found])
-        if self._options.zonal and name.endpoint == "_zone" and service.headless:
+        if name.cluster:
+            return self._missing(asked, keys)
+        if name.endpoint in clusters:
+            return NoData(asked.zone, keys)  # endpoints of this cluster are below it
+        zonal = self._options.zonal and not asked.imports
+        if zonal and name.endpoint == "_zone" and service.headless:
             return NoData(asked.zone, keys)  # <topology zone>.pin is below it
         # Or else it is like _tcp, which has its ports' names below it: RFC 4592 section 2.2.2.
         ports = self._service(asked._replace(qtype=QTYPE.ANY), name.ports)

@@ -9,7 +9,14 @@ from collections.abc import Iterable, Iterator
 
 from dnslib import DNSLabel
 
-from clusterdns.cluster.model import Address, Endpoint, EndpointSlice, Port, Service
+from clusterdns.cluster.model import (
+    Address,
+    Endpoint,
+    EndpointSlice,
+    Port,
+    Service,
+    ServiceImport,
+)
 from clusterdns.zone.records import Target, below
 
 POD_NAME_LIMIT = 63  # octets of a label, RFC 1035 section 2.3.4; a longer pod name is no label
@@ -112,15 +119,23 @@ def endpoint_name(endpoint: Endpoint, pod_names: bool) -> str:
 def _named(
     service: Service, members: Iterable[Member], zone: DNSLabel, pod_names: bool
 ) -> list[Target]:
+    above = service.name, service.namespace, "svc"
+    several = isinstance(service, ServiceImport)
     hosts = (
         (
-            below(zone, endpoint_name(endpoint, pod_names), service.name, service.namespace, "svc"),
+            below(zone, *_endpoint_labels(endpoint, pod_names, several), *above),
             endpoint,
             ports,
         )
         for endpoint, ports in members
     )
     return [Target(host, endpoint.address, ports) for host, endpoint, ports in hosts if host]
+
+
+def _endpoint_labels(endpoint: Endpoint, pod_names: bool, several: bool) -> tuple[str, ...]:
+    """several: its name tells in which of several clusters it is."""
+    name = endpoint_name(endpoint, pod_names)
+    return (name, endpoint.cluster) if several and endpoint.cluster else (name,)
 
 
 def chosen(ports: tuple[Port, ...], port: str, protocol: str) -> tuple[Port, ...]:

@@ -24,6 +24,7 @@ class ZoneOptions:
 
     zones: forward and reverse ones; PTR records lead into the first forward one.
     namespaces: those exposed; None for all. ttl: seconds.
+    multicluster: those of the zones that have ServiceImports in place of Services.
     local_addresses: this host's own, for the NS records; () with `bind`. What is not `presentable`
         among them is left out.
     """
@@ -36,6 +37,7 @@ class ZoneOptions:
     noendpoints: bool = False
     endpoint_pod_names: bool = False
     zonal: bool = False
+    multicluster: tuple[DNSLabel, ...] = ()
     local_addresses: tuple[Address, ...] = ()
 
 
@@ -64,6 +66,19 @@ class View:
             return None, (), keys
         slices = () if self.options.noendpoints else self.index.slices(namespace, name)
         if self.options.ignore_empty and service.cluster_ips and not service.external_name:
+            return (service if any(map(len, slices)) else None), slices, keys
+        return service, slices, keys
+
+    def known_import(
+        self, namespace: str, name: str
+    ) -> tuple[Service | None, tuple[EndpointSlice, ...], Keys]:
+        """The same of a ServiceImport, whose slices `noendpoints` does not take away."""
+        if not self.exposed(namespace):
+            return None, (), frozenset((("namespace", namespace),))
+        keys: Keys = frozenset((("namespace", namespace), ("import", namespace, name)))
+        service = self.index.imported(namespace, name)
+        slices = self.index.imported_slices(namespace, name) if service else ()
+        if service and service.cluster_ips and self.options.ignore_empty:
             return (service if any(map(len, slices)) else None), slices, keys
         return service, slices, keys
 

@@ -22,6 +22,11 @@ class Resource(NamedTuple):
 RESOURCES = {
     "services": Resource("Service", "v1", "/api/v1/services"),
     "namespaces": Resource("Namespace", "v1", "/api/v1/namespaces"),
+    "serviceimports": Resource(
+        "ServiceImport",
+        "multicluster.x-k8s.io/v1alpha1",
+        "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports",
+    ),
     "pods": Resource("Pod", "v1", "/api/v1/pods"),
     "endpointslices": Resource(
         "EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices"

@@ -15,6 +15,7 @@ from clusterdns.cluster import api
 from clusterdns.cluster.decode import (
     Change,
     NoRecords,
+    decode_import,
     decode_namespace,
     decode_pod,
     decode_service,
@@ -29,6 +30,7 @@ from clusterdns.cluster.model import (
     Pod,
     Port,
     Service,
+    ServiceImport,
     parse_address,
 )
 from clusterdns.cluster.selection import Selection
@@ -305,7 +307,7 @@ WORDS = st.sampled_from(
     re.findall(
         r"\S+",
         """
-        metadata name namespace labels spec clusterIP clusterIPs ports port protocol type
+        metadata name namespace labels spec clusterIP clusterIPs ips ports port protocol type
         externalName externalIPs status loadBalancer ingress ip hostname endpoints addresses
         conditions ready subsets targetRef podIP phase zone ExternalName None 10.0.0.1 shop
         """,
@@ -323,6 +325,7 @@ def test_any_value_is_an_object_or_a_source_error(value: dict[str, Any], named: 
     text = json.dumps({**value, "metadata": LABELLED} if named else value).encode()
     for decode in (
         decode_service,
+        decode_import,
         decode_pod,
         decode_namespace,
         lambda octets: decode_slice(octets, ALL),
@@ -363,3 +366,51 @@ def test_objects_of_a_real_api_server() -> None:
     assert sizes["coffee"] == 2
     assert sizes["empty"] == 0
     assert sizes["many"] == 60
+
+
+IMPORT = {
+    "ClusterSetIP": (
+        {"type": "ClusterSetIP", "ips": ["10.42.0.1", "fd00::1"]},
+        "10.42.0.1 fd00::1",
+    ),
+    "headless": ({"type": "Headless"}, ""),
+    "headless, with IPs": ({"type": "Headless", "ips": ["10.42.0.1"]}, ""),
+}
+
+
+@pytest.mark.parametrize(("spec", "expected"), IMPORT.values(), ids=IMPORT)
+def test_service_imports(spec: dict[str, Any], expected: str) -> None:
+    spec = {**spec, "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}
+    text = json.dumps({"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}).encode()
+    ports = (Port("http", 80),)
+    assert decode_import(text) == Upsert(
+        ServiceImport("shop", "web", ips(*expected.split()), ports)
+    )
+
+
+def test_a_service_import_without_ip() -> None:
+    text = json.dumps({"metadata": {"namespace": "shop", "name": "web"}, "spec": {}}).encode()
+    assert decode_import(text) == NoRecords(Delete("ServiceImport", "shop", "web"), "has no IP")
+
+
+IMPORTED = {
+    "kubernetes.io/service-name": "mine",
+    "multicluster.kubernetes.io/service-name": "web",
+    "multicluster.kubernetes.io/source-cluster": "east",
+}
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(), ("mine", "", "")),
+        (Selection(multicluster=True), ("mine", "web", "east")),
+        (Selection(multicluster=True, endpoints=False), ("", "web", "east")),
+    ],
+)
+def test_slices_of_service_imports(selection: Selection, expected: tuple[str, ...]) -> None:
+    metadata = {"namespace": "shop", "name": "s", "labels": IMPORTED}
+    change = decode_slice(json.dumps({"metadata": metadata, "endpoints": []}).encode(), selection)
+    assert isinstance(change, Upsert)
+    assert isinstance(change.object, EndpointSlice)
+    assert (change.object.service, change.object.imported, change.object.cluster) == expected

@@ -43,6 +43,37 @@ async def test_what_is_not_asked_for_is_not_said(tmp_path: Path) -> None:
     assert {kind for kind, _, _ in without.objects} == {"Service", "Namespace"}
 
 
+IMPORTS = """
+apiVersion: multicluster.x-k8s.io/v1alpha1
+kind: ServiceImport
+metadata: {namespace: shop, name: web, labels: {track: blue}}
+spec: {type: ClusterSetIP, ips: [10.42.0.1], ports: [{name: http, port: 80}]}
+---
+apiVersion: multicluster.x-k8s.io/v1alpha1
+kind: ServiceImport
+metadata: {namespace: shop, name: unlabelled}
+spec: {type: Headless}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {namespace: shop, name: web-1, labels: {multicluster.kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.1.0.1]}]
+"""
+
+
+async def test_service_imports_and_their_slices(tmp_path: Path) -> None:
+    """As in the API, `namespace_labels` is asked of them."""
+    both = {("ServiceImport", "shop", "web"), ("EndpointSlice", "shop", "web-1")}
+    chosen = Selection(endpoints=False, multicluster=True, namespace_labels="track=blue")
+    world = await world_of(IMPORTS, folder=tmp_path, selection=chosen)
+    assert set(world.objects) == both
+    everything = await world_of(IMPORTS, folder=tmp_path, selection=Selection(multicluster=True))
+    assert everything.names("ServiceImport") == {"shop/web", "shop/unlabelled"}
+    without = await world_of(IMPORTS, folder=tmp_path, selection=Selection())
+    assert {kind for kind, _, _ in without.objects} == {"Namespace"}
+
+
 async def test_a_new_pod_is_a_new_address_and_nothing_else_changes(tmp_path: Path) -> None:
     file = tmp_path / "web.yaml"
     file.write_text(documents([HEADLESS, service("shop/api"), POD.format("p1", 1)]))

@@ -93,6 +93,10 @@ def test_any_text_is_a_selector_or_a_fault(text: str) -> None:
 KINDS = {
     "default": (Selection(), ("Service", "EndpointSlice", "Namespace")),
     "noendpoints": (Selection(endpoints=False), ("Service", "Namespace")),
+    "multicluster": (
+        Selection(endpoints=False, multicluster=True),
+        ("Service", "ServiceImport", "EndpointSlice", "Namespace"),
+    ),
     "pods verified": (Selection(pods=True), ("Service", "EndpointSlice", "Pod", "Namespace")),
 }
 

@@ -214,8 +214,8 @@ WRONG = {
     "a head of another form": (framed([msgspec.msgpack.encode({"a": 1})]), "has no usable head"),
     "no objects": (framed([head, b"\xc1"]), "has objects that cannot be read"),
     "objects of a kind to come": (
-        framed([head, msgspec.msgpack.encode([{"type": "ServiceImport", "name": "a"}])]),
-        "has objects that cannot be read: Invalid value 'ServiceImport'",
+        framed([head, msgspec.msgpack.encode([{"type": "Gateway", "name": "a"}])]),
+        "has objects that cannot be read: Invalid value 'Gateway'",
     ),
     "text that is none": (
         framed([head, msgspec.msgpack.encode([Namespace("a")]).replace(b"\xa1a", b"\xa1\xff")]),

@@ -263,13 +263,41 @@ def block(lines: str) -> str:
             "3:2: namespaces and namespace_labels cannot both be set",
         ),
         (block("zonal\n noendpoints"), "3:2: zonal needs the endpoints that noendpoints"),
-        (block("multicluster b"), "2:2: option 'multicluster' of kubernetes does not exist"),
         (block("multicluster b c"), "2:17: multicluster zone c. is none of kubernetes: a. b."),
         (block("pods insecure {\n x\n }"), "2:2: pods takes no block"),
     ],
 )
 def test_refused(text: str, expected: str) -> None:
     assert fault(text).startswith(expected)
+
+
+def test_multicluster() -> None:
+    asked: list[Selection] = []
+
+    def cluster(selection: Selection, api: ApiOptions) -> Index:
+        asked.append(selection)
+        return Index(selection)
+
+    plugin = read(block("multicluster B."), Setup(zones=(".",), cluster=cluster))
+    assert [str(zone) for zone in plugin.zone_options.multicluster] == ["b."]
+    assert asked == [Selection(multicluster=True)]
+
+
+async def test_zones_of_several_clusters_have_a_serial_of_their_own() -> None:
+    found = index()
+    setup = Setup(zones=(".",), cluster=lambda selection, api: found)
+    plugin = read("kubernetes a b {\n multicluster b\n}", setup)
+    found.import_serial = 7
+    for name, qtype in (("nope.b.", "A"), ("b.", "SOA"), ("b.", "TXT")):
+        reply = await plugin.resolve(query(name, qtype), Next())
+        assert reply is not None
+        assert reply.serial is not None
+        assert reply.serial() == 7
+        assert " 7 7200 " in texts(reply.authority or reply.answer)[0]
+    reply = await plugin.resolve(query("a.", "SOA"), Next())
+    assert reply is not None
+    assert reply.serial is not None
+    assert reply.serial() == SERIAL
 
 
 def test_every_fault_is_told() -> None:

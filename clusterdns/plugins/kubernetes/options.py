@@ -50,6 +50,7 @@ class Options:
         self._namespaces: set[str] = set()
         self._selectors: dict[str, str] = {}
         self._ignore_empty = False
+        self._multicluster_zones: tuple[str, ...] = ()
         with setup.attempt():
             self._check_zones((directive.arguments or (directive.name,))[0].place)
         read_options(directive, setup, dict.fromkeys(LINES, self._read))
@@ -66,6 +67,7 @@ class Options:
             noendpoints="noendpoints" in self._at,
             endpoint_pod_names="endpoint_pod_names" in self._at,
             zonal="zonal" in self._at,
+            multicluster=tuple(Question.of(zone, 0).label for zone in self._multicluster_zones),
             local_addresses=() if self._setup.bind else _local_addresses(),
         )
 
@@ -77,6 +79,7 @@ class Options:
             pods=self._pods == "verified",
             pod_names="endpoint_pod_names" in self._at,
             topology_zones="zonal" in self._at,
+            multicluster=bool(self._multicluster_zones),
         )
 
     def _read(self, line: Directive) -> None:
@@ -163,6 +166,7 @@ class Options:
         self._ignore_empty = True
 
     def _multicluster(self, line: Directive) -> None:
+        zones: list[str] = []
         if not line.arguments:
             self._setup.warn(line.name.place, "multicluster does nothing without zones")
         for word in arguments(line):
@@ -172,8 +176,8 @@ class Options:
                         f"multicluster zone {zone} is none of kubernetes: {' '.join(self._zones)}",
                         word.place,
                     )
-        if line.arguments:
-            raise _not_yet("multicluster", line.name.place)
+                zones.append(zone)
+        self._multicluster_zones = tuple(zones)
 
     def _first(self, line: Directive) -> Token:
         """The first argument; CoreDNS does not look at those behind it."""
@@ -183,12 +187,6 @@ class Options:
                 others[0].place, f"what is behind {line.name.text} {first.text} is ignored"
             )
         return first
-
-
-def _not_yet(option: str, place: Place) -> ConfigError:
-    return ConfigError(
-        f"option {option!r} of kubernetes does not exist in this version of clusterdns yet", place
-    )
 
 
 def _flag(options: Options, line: Directive) -> None:

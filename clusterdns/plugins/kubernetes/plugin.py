@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from dnslib import QTYPE, DNSLabel
 
@@ -120,10 +121,10 @@ class Kubernetes(Plugin):
 
     def _reply(self, found: Found, question: Question) -> Reply:
         match found:
-            case Records(_, keys, answer, additional):
+            case Records(zone, keys, answer, additional):
                 reply = Reply(answer=answer, additional=additional, keys=keys, until=math.inf)
                 if question.qtype == QTYPE.SOA:
-                    reply.serial = self._serial
+                    reply.serial = partial(self._lookup.serial, zone)
             case NoData(zone, keys):
                 reply = self._negative(0, zone, keys)
             case NxDomain(zone, keys):
@@ -134,16 +135,14 @@ class Kubernetes(Plugin):
         return reply
 
     def _negative(self, rcode: int, zone: DNSLabel, keys: frozenset[Key]) -> Reply:
-        authority = [soa(zone, self._ttl, self.index.serial)]
-        return Reply(rcode, authority=authority, keys=keys, until=math.inf, serial=self._serial)
+        serial = partial(self._lookup.serial, zone)
+        authority = [soa(zone, self._ttl, serial())]
+        return Reply(rcode, authority=authority, keys=keys, until=math.inf, serial=serial)
 
     @property
     def _ttl(self) -> int:
         ttl = self.zone_options.ttl
         return min(ttl, STALE_TTL) if self.index.stale else ttl
-
-    def _serial(self) -> int:
-        return self.index.serial
 
 
 async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:
