@@ -216,3 +216,13 @@ health_failures = Counter(
     "coredns_health_request_failures_total",
     "How often the health page did not answer the server itself.",
 )
+reload_failures = Counter(
+    "coredns_reload_failed_total", "Corefiles that were to take another's place and could not."
+)
+reload_version = Gauge(
+    "coredns_reload_version_info", "1 for the Corefile that runs.", ("hash", "value")
+)
+last_good = Gauge(
+    "clusterdns_last_good_corefile_in_use",
+    "1 while the last Corefile that could be used runs, and not the one that is configured.",
+)

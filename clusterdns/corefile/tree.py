@@ -19,6 +19,10 @@ class Directive:
     arguments: tuple[Token, ...] = ()
     block: "tuple[Directive, ...] | None" = None
 
+    def __str__(self) -> str:
+        """What it means, as its lines; see Corefile."""
+        return "\n".join(_lines(self, ""))
+
 
 @dataclass(frozen=True, slots=True)
 class ServerBlock:
@@ -26,6 +30,10 @@ class ServerBlock:
 
     keys: tuple[Token, ...]
     directives: tuple[Directive, ...] = ()
+
+    def __str__(self) -> str:
+        """What it means, as one text; see Corefile."""
+        return _block_text(self)
 
 
 @dataclass(frozen=True, slots=True)

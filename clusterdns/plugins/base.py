@@ -277,6 +277,10 @@ class Plugin:
     def forget(self, keys: Iterable[Key]) -> None:
         """Keeps no reply of the plugins behind it that rests on one of these keys."""
 
+    def adopt(self, before: "Plugin") -> None:
+        """Takes over what the plugin of this name knows that a reload replaces by this one; its
+        lines and those of all plugins behind it are as before."""
+
     @classmethod
     def in_chain(cls) -> bool:
         """Whether queries pass this plugin: it has a resolve of its own."""
@@ -334,6 +338,14 @@ class TcpTimes:
 
 
 @dataclass(frozen=True)
+class ReloadTimes:
+    """How often `reload` looks at the Corefile: every interval_s, half of jitter_s more or less."""
+
+    interval_s: float
+    jitter_s: float
+
+
+@dataclass(frozen=True)
 class TlsFiles:
     """What `tls` says of a block's connections; the paths are below `root`.
 
@@ -383,6 +395,7 @@ class Setup:
     ready: list[ReadyPage] = field(default_factory=list)
     metrics: list[MetricsPage] = field(default_factory=list)
     pprof: list[PprofPage] = field(default_factory=list)  # shared by all blocks too
+    reload: list[ReloadTimes] = field(default_factory=list)  # and so is this
     upstreams: list[Upstream] = field(default_factory=list)  # of this block; filled as it is parsed
     views: list[View] = field(default_factory=list)  # what `kubernetes` of this block shows
     at_end: list[Callable[[], None]] = field(default_factory=list)  # run once all are parsed

@@ -1,7 +1,7 @@
 """A Corefile as parts that serve: server blocks, what they listen on, and their pages."""
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -16,11 +16,12 @@ from clusterdns.plugins.base import (
     Plugin,
     PprofPage,
     ReadyPage,
+    ReloadTimes,
     Setup,
     TcpTimes,
     TlsFiles,
 )
-from clusterdns.plugins.order import build
+from clusterdns.plugins.order import ORDER, build
 from clusterdns.server.block import Block, Router
 from clusterdns.server.tcp import TcpLimits
 
@@ -43,31 +44,60 @@ class Socket:
     place: Place
     limits: TcpLimits
     tls: ssl.SSLContext | None = None
+    files: TlsFiles | None = None  # what `tls` was made of
+
+    @property
+    def where(self) -> Hashable:
+        """Equal ones can be served by one listener."""
+        files = self.files and replace(self.files, place=Place("", 0, 0))
+        return self.address, self.port, files
 
 
 @dataclass
 class Configuration:
     """All that a Corefile asks for."""
 
+    blocks: list["Served"] = field(default_factory=list)
     sockets: list[Socket] = field(default_factory=list)
     plugins: list[Plugin] = field(default_factory=list)  # of every block
     health: list[HealthPage] = field(default_factory=list)
     ready: list[ReadyPage] = field(default_factory=list)
     metrics: list[MetricsPage] = field(default_factory=list)
     pprof: list[PprofPage] = field(default_factory=list)
+    reload: list[ReloadTimes] = field(default_factory=list)  # the last word counts
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass
-class _Served:
+class Served:
     """A server block, read."""
 
+    block: ServerBlock
     keys: list[Key]
     addresses: list[str]
     plugins: list[Plugin]
     tcp_times: TcpTimes
     tls: TlsFiles | None
     filtered: bool  # a `view` decides which queries it takes
+
+    def follow(self, before: Iterable["Served"], anew: bool) -> None:
+        """Goes on with what blocks of the configuration before had: all of it if the block is the
+        same, unless it is to be made anew; else what plugins know that are asked as before."""
+        same = [one for one in before if str(one.block) == str(self.block)]
+        if same and not anew:
+            self.plugins = same[0].plugins
+            return
+        where = {str(key) for key in self.keys}
+        for one in before:
+            if {str(key) for key in one.keys} == where:
+                self._adopt(one)
+
+    def _adopt(self, before: "Served") -> None:
+        for plugin in self.plugins:
+            for old in before.plugins:
+                is_asked_alike = _from(self.block, plugin.name) == _from(before.block, plugin.name)
+                if old.name == plugin.name and is_asked_alike:
+                    plugin.adopt(old)
 
 
 def configure(
@@ -76,6 +106,8 @@ def configure(
     default_port: int,
     errors: list[ConfigError] | None = None,
     forget: Forget = lambda keys: None,
+    before: Configuration | None = None,
+    anew: bool = False,
 ) -> Configuration:
     """The parts that a Corefile asks for; nothing is opened or started.
 
@@ -84,6 +116,7 @@ def configure(
     errors: takes every fault; the result is then not to be used. Raises the first ConfigError of
         the file when it is None.
     forget: drops the finished answers that rest on one of these keys.
+    before, anew: what runs, and see `Served.follow`.
     """
     faults: list[ConfigError] = []
     configuration = Configuration(warnings=list(corefile.warnings))
@@ -94,13 +127,16 @@ def configure(
     ]
     faults += conflicts(Listening(one.keys, one.addresses, one.filtered) for one in served)
     faults += _mixed(served)
+    if before is not None and not faults:
+        for one in served:
+            one.follow(before.blocks, anew)
     sockets = [] if faults else _sockets(served, faults)
     if errors is not None:
         errors += faults
     elif faults:
         raise min(faults, key=lambda fault: (fault.place is None, fault.place or ()))
     configuration.plugins = [plugin for one in served for plugin in one.plugins]
-    configuration.sockets = sockets
+    configuration.blocks, configuration.sockets = served, sockets
     return configuration
 
 
@@ -111,7 +147,7 @@ def _serve(
     forget: Forget,
     default_port: int,
     faults: list[ConfigError],
-) -> _Served | None:
+) -> Served | None:
     """The parts of one block; with faults its keys and addresses alone, as others may want them.
 
     None where the faults leave it open which addresses it binds.
@@ -126,6 +162,7 @@ def _serve(
         ready=configuration.ready,
         metrics=configuration.metrics,
         pprof=configuration.pprof,
+        reload=configuration.reload,
         warnings=configuration.warnings,
     )
     try:
@@ -136,7 +173,13 @@ def _serve(
     if not plugins and any(line.name.text == "bind" for line in block.directives):
         return None
     filtered = any(line.name.text == "view" for line in block.directives)
-    return _Served(keys, setup.bind, plugins, setup.tcp_times, setup.tls, filtered)
+    return Served(block, keys, setup.bind, plugins, setup.tcp_times, setup.tls, filtered)
+
+
+def _from(block: ServerBlock, name: str) -> list[str]:
+    """The lines of a directive and of all that run behind it."""
+    behind = ORDER[ORDER.index(name) :]
+    return [str(each) for word in behind for each in block.directives if each.name.text == word]
 
 
 def _not_served(key: Key) -> ConfigError:
@@ -145,7 +188,7 @@ def _not_served(key: Key) -> ConfigError:
     )
 
 
-def _mixed(served: Iterable[_Served]) -> list[ConfigError]:
+def _mixed(served: Iterable[Served]) -> list[ConfigError]:
     """A fault for each key whose port is another transport's already: only one could have it."""
     faults = []
     taken: dict[int, Key] = {}
@@ -158,12 +201,12 @@ def _mixed(served: Iterable[_Served]) -> list[ConfigError]:
     return faults
 
 
-def _sockets(served: Iterable[_Served], faults: list[ConfigError]) -> list[Socket]:
+def _sockets(served: Iterable[Served], faults: list[ConfigError]) -> list[Socket]:
     """One for each address and port, in the file's order, with what is served there.
 
     faults: takes what is wrong with certificates.
     """
-    found: dict[tuple[str, str, int], list[tuple[list[Key], _Served]]] = {}
+    found: dict[tuple[str, str, int], list[tuple[list[Key], Served]]] = {}
     for one in served:
         groups = dict.fromkeys((key.transport, key.port) for key in one.keys)
         for address, group in product(one.addresses or [""], groups):
@@ -179,7 +222,7 @@ def _sockets(served: Iterable[_Served], faults: list[ConfigError]) -> list[Socke
     return sockets
 
 
-def _context(blocks: list[tuple[list[Key], _Served]]) -> ssl.SSLContext:
+def _context(blocks: list[tuple[list[Key], Served]]) -> ssl.SSLContext:
     """By the `tls` of the blocks that share an address and port.
 
     Raises ConfigError for a block without one or with another one, and for unusable files.
@@ -203,7 +246,7 @@ def _context(blocks: list[tuple[list[Key], _Served]]) -> ssl.SSLContext:
 def _socket(
     address: str,
     port: int,
-    blocks: list[tuple[list[Key], _Served]],
+    blocks: list[tuple[list[Key], Served]],
     tls: ssl.SSLContext | None,
 ) -> Socket:
     router = Router(Block([key.zone for key in keys], one.plugins) for keys, one in blocks)
@@ -212,4 +255,6 @@ def _socket(
     for _, one in blocks:
         said = {name: value for name, value in vars(one.tcp_times).items() if value is not None}
         limits = replace(limits, **said)
-    return Socket(address, port, router, zones, blocks[0][0][0].place, limits, tls)
+    (first_keys, first), *_ = blocks
+    place = first_keys[0].place
+    return Socket(address, port, router, zones, place, limits, tls, first.tls if tls else None)

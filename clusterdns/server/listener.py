@@ -120,9 +120,14 @@ class Listener:
         for answers in self._answers:
             answers.forget(keys)
 
-    def route(self, router: Router) -> None:
-        """Answers by these blocks from now on; queries under way stay with those they came to."""
+    def route(self, router: Router, limits: TcpLimits | None = None) -> None:
+        """Answers by these blocks from now on; queries under way stay with those they came to.
+
+        limits: of TCP connections from now on; None: as before.
+        """
         self._router = router
+        for tcp in self._tcp:
+            tcp.limits = limits or tcp.limits
         for responder in self._responders:
             responder.router = router
         for answers in self._answers:

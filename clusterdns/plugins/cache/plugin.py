@@ -89,6 +89,10 @@ class Cache(Plugin):
         self._epoch += 1
         self.table.forget(keys)
 
+    def adopt(self, before: Plugin) -> None:
+        if isinstance(before, Cache) and before.rules == self.rules:
+            self.table = before.table
+
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         if not self._takes(query):
             return await next(query)
