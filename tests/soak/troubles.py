@@ -68,9 +68,13 @@ class Troubles:
             self._inject,
             self._streams,
         ]
+        bag: list[Callable[[], Awaitable[None]]] = []
         while not stopping.is_set():
-            await self._dice.choice(episodes)()
-            await asyncio.sleep(self._dice.uniform(1, 15))
+            bag = bag or self._dice.sample(
+                episodes, len(episodes)
+            )  # each of them, in short runs too
+            await bag.pop()()
+            await asyncio.sleep(self._dice.uniform(1, 12))
 
     async def _fault(self) -> None:
         """Requests for one resource, or for all, fail in one way."""
