@@ -76,10 +76,25 @@ class Question:
         """The name as dnslib has it, made of the octets themselves: any octet goes."""
         return DNSLabel(self.labels)
 
+    def spelled(self, labels: tuple[bytes, ...]) -> DNSLabel:
+        """The name of these labels; the last of them, while they are the question's, as here."""
+        ours = self.labels
+        same = 0
+        for label, other in zip(reversed(labels), reversed(ours), strict=False):
+            if label.lower() != other.lower():
+                break
+            same += 1
+        return DNSLabel(labels[: len(labels) - same] + ours[len(ours) - same :])
+
     @property
     def text(self) -> str:
         """The name for logs: absolute, lower-case, odd octets escaped as \\. or \\DDD."""
-        return "".join([_presented(label) + "." for label in self.labels]).lower() or "."
+        return presented(self.labels).lower()
+
+
+def presented(labels: tuple[bytes, ...]) -> str:
+    """A name of these labels in presentation form: absolute, its letters as they are."""
+    return "".join([_presented(label) + "." for label in labels]) or "."
 
 
 def parse_question(octets: bytes) -> Question:

@@ -15,18 +15,21 @@ from clusterdns.plugins.expressions.syntax import Word, words
 Evaluate = Callable[[Query], Any]
 DEEPEST = 50  # parentheses in parentheses: far more than anybody reads, far less than a stack holds
 TEXT, NUMBER, TRUTH, LIST = "text", "number", "truth", "list"
+ANY = "value"  # of whatever type, as an argument
 
 
 class Function(NamedTuple):
     """A function that expressions may call.
 
     takes, gives: types. sees_client: whether more than the question decides what it gives.
+    item: type of the items, if it gives a list.
     """
 
     call: Callable[..., Any]  # of the query and its arguments
     takes: tuple[str, ...]
     gives: str
     sees_client: bool = False
+    item: str = ""
 
 
 @dataclass
@@ -34,12 +37,14 @@ class Expression:
     """What `parse` gives.
 
     type: of its value. sees_client: whether more than the question decides.
+    item: type of the items of a list; "" if they have several, or there are none.
     """
 
     evaluate: Evaluate
     type: str
     sees_client: bool = False
     value: Any = field(default=None)  # of a literal
+    item: str = ""
 
     def is_true(self, query: Query) -> bool:
         """Whether it is true; what cannot be worked out, and what is no truth, is not."""
@@ -53,12 +58,14 @@ def parse(
     text: str,
     functions: Mapping[str, Function],
     pattern: Callable[[str], Callable[[str], bool]],
+    variables: Mapping[str, Expression] | None = None,
 ) -> Expression:
     """The expression. Raises ValueError for what is none, and for operands of a wrong type.
 
     pattern: the search for a regular expression; raises ValueError for what is none.
+    variables: what stands for itself, by name.
     """
-    parser = _Parser(words(text), functions, pattern)
+    parser = _Parser(words(text), functions, pattern, variables or {})
     found = parser.expression()
     if parser.word.kind != "end":
         raise ValueError(f"nothing may stand before {parser.word.value!r}")
@@ -85,8 +92,11 @@ class _Parser:
         found: Sequence[Word],
         functions: Mapping[str, Function],
         pattern: Callable[[str], Callable[[str], bool]],
+        variables: Mapping[str, Expression],
     ) -> None:
         self._words = found
+        self._variables = variables
+        self._items: list[Expression] = []  # what # is, in predicates inside of each other
         self._at = 0
         self._functions = functions
         self._pattern = pattern
@@ -158,6 +168,13 @@ class _Parser:
         return self._primary()
 
     def _primary(self) -> Expression:
+        found = self._value()
+        while self._took("["):
+            found = _item(found, self.expression())
+            self._need("]")
+        return found
+
+    def _value(self) -> Expression:
         word = self.word
         if word.kind in ("number", "text"):
             self._at += 1
@@ -168,6 +185,10 @@ class _Parser:
             return found
         if self._took("["):
             return _list(self._arguments("]"))
+        if self._took("#"):
+            if not self._items:
+                raise ValueError("# stands in predicates only, as in any(list, # > 1)")
+            return self._items[-1]
         if word.kind == "name":
             self._at += 1
             return self._named(str(word.value))
@@ -176,11 +197,50 @@ class _Parser:
     def _named(self, name: str) -> Expression:
         if name in ("true", "false"):
             return _literal(name == "true", TRUTH)
+        if name in self._variables:
+            return self._variables[name]
+        if name in PREDICATES:
+            return self._predicate(name)
         function = self._functions.get(name)
         if function is None:
-            raise ValueError(f"{name!r} is unknown; there are {', '.join(self._functions)}")
+            known = [*self._variables, *self._functions, *PREDICATES]
+            raise ValueError(f"{name!r} is unknown; there are {', '.join(known)}")
         self._need("(")
         return _call(name, function, self._arguments(")"))
+
+    def _predicate(self, name: str) -> Expression:
+        """LIST, PREDICATE in parentheses: something for each item, which is # in there."""
+        self._need("(")
+        items = self.expression()
+        _check(items, LIST, f"{name}()")
+        if not items.item:
+            raise ValueError(f"{name}() takes a list of values of one type")
+        self._need(",")
+        now: list[Any] = []  # items that it is for, the innermost last
+        self._items.append(Expression(lambda query: now[-1], items.item, items.sees_client))
+        predicate = self.expression()
+        self._items.pop()
+        self._need(")")
+        apply, gives = PREDICATES[name]
+        if name != "map":
+            _check(predicate, TRUTH, f"{name}()")
+
+        def pairs(query: Query) -> list[tuple[Any, Any]]:
+            found = []
+            for item in items.evaluate(query):
+                now.append(item)
+                try:
+                    found.append((item, predicate.evaluate(query)))
+                finally:
+                    now.pop()
+            return found
+
+        return Expression(
+            lambda query: apply(pairs(query)),
+            gives,
+            items.sees_client or predicate.sees_client,
+            item=predicate.type if name == "map" else items.item if gives == LIST else "",
+        )
 
     def _arguments(self, end: str) -> list[Expression]:
         found: list[Expression] = []
@@ -202,6 +262,20 @@ class _Parser:
             raise ValueError(f"{sign!r} is missing before {str(self.word.value) or 'the end'!r}")
 
 
+_Pairs = list[tuple[Any, Any]]  # items, and what the predicate gives for each
+
+# What each gives of them, and its type.
+PREDICATES: dict[str, tuple[Callable[[_Pairs], Any], str]] = {
+    "all": (lambda pairs: all(found for _, found in pairs), TRUTH),
+    "any": (lambda pairs: any(found for _, found in pairs), TRUTH),
+    "none": (lambda pairs: not any(found for _, found in pairs), TRUTH),
+    "one": (lambda pairs: sum(found for _, found in pairs) == 1, TRUTH),
+    "count": (lambda pairs: sum(found for _, found in pairs), NUMBER),
+    "filter": (lambda pairs: [item for item, found in pairs if found], LIST),
+    "map": (lambda pairs: [found for _, found in pairs], LIST),
+}
+
+
 def _literal(value: Any, kind: str) -> Expression:
     return Expression(lambda query: value, kind, value=value)
 
@@ -211,7 +285,25 @@ def _list(items: Sequence[Expression]) -> Expression:
         lambda query: [item.evaluate(query) for item in items],
         LIST,
         any(item.sees_client for item in items),
+        item=items[0].type if len({item.type for item in items}) == 1 else "",
     )
+
+
+def _item(items: Expression, at: Expression) -> Expression:
+    """An item of a list by its number; below 0 from the end."""
+    _check(items, LIST, "[]")
+    _check(at, NUMBER, "[]")
+    if not items.item:
+        raise ValueError("[] takes a list of values of one type")
+
+    def value(query: Query) -> Any:
+        found, number = items.evaluate(query), at.evaluate(query)
+        try:
+            return found[number]
+        except (IndexError, TypeError):
+            raise ValueError(f"there is no item {number}") from None
+
+    return Expression(value, items.item, items.sees_client or at.sees_client)
 
 
 def _call(name: str, function: Function, given: Sequence[Expression]) -> Expression:
@@ -223,6 +315,7 @@ def _call(name: str, function: Function, given: Sequence[Expression]) -> Express
         lambda query: function.call(query, *[each.evaluate(query) for each in given]),
         function.gives,
         function.sees_client or any(each.sees_client for each in given),
+        item=function.item,
     )
 
 
@@ -237,7 +330,10 @@ def _choice(test: Expression, yes: Expression, no: Expression) -> Expression:
         raise ValueError(f"? gives a {yes.type} or a {no.type}")
     sees = test.sees_client or yes.sees_client or no.sees_client
     return Expression(
-        lambda query: (yes if test.evaluate(query) else no).evaluate(query), yes.type, sees
+        lambda query: (yes if test.evaluate(query) else no).evaluate(query),
+        yes.type,
+        sees,
+        item=yes.item if yes.item == no.item else "",
     )
 
 
@@ -289,5 +385,5 @@ def _operation(left: str, sign: str, right: str) -> tuple[Callable[[Any, Any], A
 
 
 def _check(operand: Expression, kind: str, where: str) -> None:
-    if operand.type != kind:
+    if kind not in (operand.type, ANY):
         raise ValueError(f"{where} takes a {kind}, not a {operand.type}")

@@ -70,7 +70,7 @@ class Renamed:
     def _name(self, name: DNSLabel) -> DNSLabel:
         """The name itself if it is none to rename."""
         new = self.rewriting(Question.of(name, 0).text)
-        return name if new is None else spelled(valid(new, "in a reply").labels, self.asked)
+        return name if new is None else self.asked.spelled(valid(new, "in a reply").labels)
 
 
 def _dname(rdata: RD) -> RD:
@@ -87,15 +87,3 @@ def valid(name: str, where: str = "") -> Question:
         return Question.of(name, 0)
     except ResolveError as error:
         raise ResolveError(f"invalid name after rewrite{where and ' ' + where}: {name}") from error
-
-
-def spelled(labels: tuple[bytes, ...], asked: Question) -> DNSLabel:
-    """The name, its last labels spelled as in the question as long as they are the same."""
-    as_asked = asked.labels
-    same = 0
-    for label, other in zip(reversed(labels), reversed(as_asked), strict=False):
-        if label.lower() != other.lower():
-            break
-        same += 1
-    count = len(labels) - same
-    return DNSLabel(labels[:count] + as_asked[len(as_asked) - same :])

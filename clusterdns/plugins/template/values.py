@@ -1,0 +1,110 @@
+"""Values in templates: what they are called, when they are true, how they are printed.
+
+Texts, numbers, truth, lists, dicts and None are Python's. Nothing else of Python is reached from a
+template: what has fields is a Struct, which says what they are.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+Text = str
+
+
+class EvaluationError(ValueError):
+    """Why a template gives nothing for a query."""
+
+
+class Unsigned(int):
+    """A number that Go has as uint64."""
+
+
+class Struct:
+    """Something with fields and methods, and nothing else that a template can see.
+
+    FIELDS: the way to each; a method gives a function.
+    """
+
+    FIELDS: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    type_name: ClassVar[str]  # as errors call it
+
+
+class _NoValue:
+    """A key that a dict does not have; prints as in Go."""
+
+    def __repr__(self) -> str:
+        return "<no value>"
+
+
+NO_VALUE = _NoValue()
+
+
+def field(value: Any, name: str) -> Any:
+    """What `.name` is of a value. Raises EvaluationError where there is none."""
+    if value is NO_VALUE:
+        return NO_VALUE
+    if isinstance(value, Struct) and name in value.FIELDS:
+        return value.FIELDS[name](value)
+    if isinstance(value, dict):
+        return value.get(name, NO_VALUE)
+    if value is None:
+        raise EvaluationError(f"nil has no field {name}")
+    raise EvaluationError(f"can't evaluate field {name} in type {kind(value)}")
+
+
+def is_true(value: Any) -> bool:
+    """Whether `if` takes it: not for 0, "", false, nil, and what is empty."""
+    return isinstance(value, Struct) or (value is not NO_VALUE and bool(value))
+
+
+def kind(value: Any) -> str:
+    """The Go type."""
+    if isinstance(value, Struct):
+        return value.type_name
+    if isinstance(value, dict):
+        return "map[string]interface {}"
+    if value is None or value is NO_VALUE:
+        return "<nil>"
+    names = {
+        Unsigned: "uint64",
+        Text: "string",
+        bool: "bool",
+        int: "int",
+        float: "float64",
+        list: "[]string",
+    }
+    return names.get(type(value), type(value).__name__)
+
+
+def shown(value: Any) -> str:
+    """A value as Go's %v has it."""
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return float_text(value)
+    if isinstance(value, list):
+        return f"[{' '.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join([f'{key}:{shown(value[key])}' for key in sorted(value)])}]"
+    if isinstance(value, Struct):
+        fields = [read(value) for read in value.FIELDS.values()]
+        return "{" + " ".join([shown(each) for each in fields if not callable(each)]) + "}"
+    if value is None:
+        return "<nil>"
+    return str(value)
+
+
+def float_text(value: float) -> str:
+    """The shortest text that reads back the same: 1.5, 100000, 1e+06, 1e-05."""
+    if not math.isfinite(value):
+        return {"inf": "+Inf", "-inf": "-Inf"}.get(str(value), "NaN")
+    for places in range(17):
+        text = f"{value:.{places}e}"
+        if float(text) == value:
+            break
+    digits, _, exponent = text.partition("e")
+    if -4 <= int(exponent) < 6:
+        return f"{value:.{max(0, places - int(exponent))}f}"
+    return f"{digits}e{exponent}"
