@@ -88,6 +88,7 @@ def serve(words: Sequence[str]) -> int:
             state=flags.state,
             state_max_age_s=flags.state_max_age,
             audit=flags.audit,
+            last_good=flags.last_good,
         )
     )
 
@@ -167,6 +168,12 @@ def _serve_parser() -> "FlagParser":
         choices=("off", "report", "heal"),
         default="heal",
         help="compare with the API every few minutes: report what differs, or list it again (heal)",
+    )
+    parser.flag(
+        "last-good",
+        metavar="DIR",
+        help="keep the last Corefile that could be used in this folder, and run it, loudly, where "
+        "the one that is configured cannot be",
     )
     parser.flag("version", action="store_true", help="print the version and exit")
     parser.flag("plugins", action="store_true", help="print the directives that exist and exit")

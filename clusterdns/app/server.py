@@ -91,7 +91,11 @@ class App:
     def _fall_back(self, refused: Corefile | ConfigError, fault: ConfigError) -> None:
         """Takes the last good Corefile instead. Raises the fault if there is none."""
         corefile = self._corefiles.last_good(fault)
-        self._take(corefile)
+        try:
+            self._take(corefile)
+        except ConfigError as other:
+            log.error("the last good Corefile cannot be used either: %s", other)
+            raise fault from other
         self._reloader.uses(corefile, refused)
 
     def _configured(
