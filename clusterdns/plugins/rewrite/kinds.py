@@ -6,7 +6,6 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Query, Setup
 from clusterdns.plugins.rewrite.rules import Change, Rule
-from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_number, type_number
 
@@ -37,7 +36,6 @@ class ClassRule(Rule):
 
     def __init__(self, old: int, new: int) -> None:
         self.old, self.new = old, new
-        self.any_class = old != IN
 
     @classmethod
     def parse(cls, words: Sequence[Token], place: Token, setup: Setup) -> "ClassRule":

@@ -58,7 +58,6 @@ class Rewrite(Plugin):
         self.lines = tuple(lines)
         rules = [line.rule for line in lines]
         self.sees = max([rule.sees for rule in rules], key=_STRENGTH.index, default=Sees.QUESTION)
-        self.any_class = any(rule.any_class for rule in rules)
         self.options = frozenset[int]().union(*[rule.options for rule in rules])
 
     @classmethod

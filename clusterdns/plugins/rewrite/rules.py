@@ -36,7 +36,6 @@ class Rule:
 
     field: ClassVar[str]  # the word in the Corefile
     sees: Sees = Sees.QUESTION  # what it looks at, as `Plugin.sees`
-    any_class: bool = False  # True: it is about queries of other classes than IN too
     options: frozenset[int] = frozenset()  # codes of EDNS options that it looks at
 
     def change(self, query: Query, name: str) -> Change | None:

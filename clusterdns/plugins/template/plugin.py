@@ -22,7 +22,6 @@ from clusterdns.plugins.template.options import (
 )
 from clusterdns.plugins.template.records import record
 from clusterdns.plugins.template.values import EvaluationError
-from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_text, type_text
 
@@ -54,7 +53,6 @@ class Template(Plugin):
 
     def __init__(self, templates: Sequence[Options]) -> None:
         self.templates = tuple(templates)
-        self.any_class = any(options.qclass != IN for options in templates)
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Template":

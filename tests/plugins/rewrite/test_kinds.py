@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.plugins.asking import parsed
 from tests.plugins.rewrite.rewriting import asked_for
 
 
@@ -22,16 +21,3 @@ from tests.plugins.rewrite.rewriting import asked_for
 )
 async def test_question(rules: str, question: str, expected: str) -> None:
     assert await asked_for(rules, question) == expected
-
-
-@pytest.mark.parametrize(
-    ("rules", "expected"),
-    [
-        ("rewrite class CH IN", True),
-        ("rewrite name a b\nrewrite class HS CH", True),
-        ("rewrite class IN CH", False),
-        ("rewrite name a b", False),
-    ],
-)
-def test_other_classes_are_asked_for_only_with_a_rule_of_them(rules: str, expected: bool) -> None:
-    assert parsed(rules).any_class is expected

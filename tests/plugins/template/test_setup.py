@@ -154,9 +154,3 @@ def test_expressions(text: str, expected: str) -> None:
         assert fault(text).startswith(expected)
     else:
         parsed(text)
-
-
-def test_other_classes() -> None:
-    assert parsed("template IN A\ntemplate CH TXT").any_class
-    assert parsed("template ANY A").any_class
-    assert not parsed("template IN ANY").any_class
