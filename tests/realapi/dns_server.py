@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from clusterdns.app.feeds import Feed
 from clusterdns.cluster.apiserver import ApiServer
 from clusterdns.cluster.events import Delete, Kind
 from clusterdns.cluster.reflector import Figures
@@ -70,8 +71,7 @@ class Dns:
     def lose(self, kind: Kind, space: str, name: str) -> None:
         """Has it forget an object, as if the event of it had never come."""
         self._source.reflectors[kind].held.pop(space, name)
-        (feed,) = self.server.app._feeds.values()
-        self.server.app._apply(feed, [Delete(kind, space, name)])
+        self._feed._apply([Delete(kind, space, name)])
 
     @property
     def figures(self) -> dict[Kind, Figures]:
@@ -80,9 +80,14 @@ class Dns:
 
     @property
     def _source(self) -> ApiServer:
-        (feed,) = self.server.app._feeds.values()
-        assert isinstance(feed.source, ApiServer)
-        return feed.source
+        source = self._feed.source
+        assert isinstance(source, ApiServer)
+        return source
+
+    @property
+    def _feed(self) -> Feed:
+        (feed,) = self.server.app._feeds.by_wanted.values()
+        return feed
 
 
 @asynccontextmanager
