@@ -1,7 +1,6 @@
 """The Corefiles that run when none is given, or one that holds nothing."""
 
-# kubeadm's, as far as its directives exist here: `reload` joins behind `loop` when it does. The key
-# has no port, so that -dns.port is heard; it is 53 unless given.
+# kubeadm's. The key has no port, so that -dns.port is heard; it is 53 unless given.
 KUBEADM = """\
 . {
     errors
@@ -23,6 +22,7 @@ KUBEADM = """\
         disable denial cluster.local
     }
     loop
+    reload
     loadbalance
 }
 """
