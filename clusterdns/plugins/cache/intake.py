@@ -62,7 +62,6 @@ def take(
     entry = None
     if store and ttl and not told.truncated and reply.until <= now:
         entry = Entry(store, found, told.ttls_at, ttl, now, sent_ttl=ttl)
-        entry.recursion = reply.recursion
         _carry(reply, told, entry)
     return Taken(reply, entry, may_replace=_may_replace(told, rules))
 
@@ -81,15 +80,17 @@ def _own(reply: Reply, question: Question, rules: Rules, now: float) -> Taken:
         found = _encoded(reply, question)
         ttls_at = survey(found, question).ttls_at
         entry = Entry(store, found, ttls_at, ttl, now, reply.authoritative, sent_ttl=ttl)
-        entry.recursion = reply.recursion
         _carry(reply, told, entry)
     return Taken(reply, entry, may_replace=_may_replace(told, rules))
 
 
 def _carry(reply: Reply, told: Survey, entry: Entry) -> None:
-    entry.options = _lasting(reply.options)
-    entry.keys = tuple(reply.keys)
+    entry.recursion = reply.recursion
     entry.answers = told.answers
+    if reply.options:
+        entry.options = _lasting(reply.options)
+    if reply.keys:
+        entry.keys = tuple(reply.keys)
 
 
 def _lasting(options: Sequence[Option]) -> tuple[Option, ...]:
@@ -98,9 +99,11 @@ def _lasting(options: Sequence[Option]) -> tuple[Option, ...]:
 
 
 def _may_replace(told: Survey, rules: Rules) -> bool:
-    if told.truncated or told.expired or (told.has_answer and told.rcode == NXDOMAIN):
+    if rules.stale is None or told.truncated or told.expired:
         return False
-    if rules.stale and rules.stale.prefer_positive:
+    if told.has_answer and told.rcode == NXDOMAIN:
+        return False
+    if rules.stale.prefer_positive:
         return told.answers and judged(told, rules)[0] == SUCCESS
     return told.rcode in (NOERROR, NXDOMAIN)
 

@@ -65,9 +65,8 @@ class Link:
 def is_about(found: Received, question: Question) -> bool:
     """Whether the octets answer this question, letter case aside (RFC 4343)."""
     asked = found.octets[HEADER : found.start]
-    return asked[:-4].lower() == question.folded and asked[-4:] == _TYPE_AND_CLASS.pack(
-        question.qtype, question.qclass
-    )
+    wanted = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
+    return asked == wanted or (asked[-4:] == wanted[-4:] and asked[:-4].lower() == question.folded)
 
 
 def survey(found: Received, question: Question, unix: int | None = None) -> Survey:
