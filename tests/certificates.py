@@ -20,7 +20,9 @@ def openssl(*words: str | Path) -> None:
 
 def make_ca(folder: Path) -> None:
     out = ("-keyout", folder / "ca.key", "-out", folder / "ca.crt")
-    openssl("req", "-x509", *CURVE, "-subj", "/CN=test-ca", *out)
+    # RFC 5280 section 4.2.1.3: a CA says what its key is for; Python 3.13 asks for it.
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl("req", "-x509", *CURVE, "-subj", "/CN=test-ca", *usage, *out)
 
 
 def make(folder: Path, name: str, usage: str = "serverAuth", subject: str = "localhost") -> None:

@@ -37,5 +37,5 @@ def _look_at(word: Token) -> None:
     except FileNotFoundError:
         log.warning("Root path does not exist: %s", word.text)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = error.strerror if isinstance(error, OSError) else "it holds a NUL character"
         raise ConfigError(f"cannot look at {word.text!r}: {reason}", word.place) from error

@@ -35,7 +35,7 @@ def test_the_last_counts(tmp_path: Path) -> None:
         ("root a b", "1:8: root takes at most 1 argument"),
         ("root {\n x\n}", "1:1: root takes 1 argument, not 0"),
         ("root / {\n x\n}", "1:1: root takes no block"),
-        ("root C:/file\0name", "1:6: cannot look at 'C:/file\\x00name': embedded null byte"),
+        ("root C:/file\0name", "1:6: cannot look at 'C:/file\\x00name': it holds a NUL character"),
         ("root /dev/null/x", "1:6: cannot look at '/dev/null/x': Not a directory"),
     ],
 )
