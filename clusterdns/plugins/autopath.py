@@ -13,17 +13,22 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, zone_names
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, Zones
+from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones
+from clusterdns.plugins.order import NOT_PASSED
 from clusterdns.wire.question import Question
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.view import View
 
-KUBERNETES = "kubernetes"
 OWN_RESOLV_CONF = Path("/etc/resolv.conf")  # what a pod's search list ends with: its node's
 SERVFAIL, NXDOMAIN = 2, 3
 
 Labels = tuple[bytes, ...]  # lower-case, without the root's
 Search = Callable[[Query], Sequence[Labels]]  # the elements; none: nothing is to be walked
+Concerns = Callable[[Question], bool]
+
+FIXED: dict[str, tuple[Labels, ...]] = {  # of directives whose clients all have the same list
+    "erratic": ((b"a", b"example", b"org"), (b"b", b"example", b"org"), ()),
+}
 
 successes = Counter(
     "coredns_autopath_success_total", "Queries answered by walking a search list.", ("server",)
@@ -35,14 +40,18 @@ class Autopath(Plugin):
     gives the first reply that is not NXDOMAIN, under the name that the client asked for.
 
     search: of the client that asks.
+    personal: whether what becomes of a name that does not exist depends on who asks. All other
+        replies are the same for everybody, so finished answers may be made of them.
     """
 
     name = "autopath"
 
-    def __init__(self, zones: Sequence[str], search: Search, sees: Sees = Sees.QUESTION) -> None:
+    def __init__(
+        self, zones: Sequence[str], search: Search, personal: Concerns = lambda question: False
+    ) -> None:
         self._zones = Zones(zones)
         self.search = search
-        self.sees = sees
+        self.personal = personal
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Autopath":
@@ -52,12 +61,24 @@ class Autopath(Plugin):
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
-        search = self.search(query) if question in self._zones else ()
-        base = _above(question, search[0]) if search else ()
-        if not base:  # the search domain itself (D24), or a name outside of it
+        if question not in self._zones:
             return await next(query)
-        first = walked = await next(query)
-        for suffix in search[1:]:
+        reply = first = await next(query)
+        search = self.search(query)
+        base = _above(question, search[0]) if search else ()
+        if base:  # neither the search domain itself (D24) nor a name outside of it
+            reply = await self._walked(query, first, base, search[1:], next)
+        if reply is not None and _is_missing(first) and self.personal(question):
+            reply.until = 0.0
+        return reply
+
+    @staticmethod
+    async def _walked(
+        query: Query, first: Reply | None, base: Labels, rest: Sequence[Labels], next: Resolve
+    ) -> Reply | None:
+        """What the client gets. first: the reply with the first element; rest: the others."""
+        walked = first
+        for suffix in rest:
             if not _is_missing(walked):
                 break
             reply = await _asked(query, base + suffix, next)
@@ -67,8 +88,21 @@ class Autopath(Plugin):
         if _is_missing(walked):
             assert first is not None
             return first.rests_on(walked.keys, walked.until)
-        successes.add(query.server)
-        return _under(question, walked)
+        _count(walked, query.server)
+        return _under(query.question, walked)
+
+
+def _count(reply: Reply, server: str) -> None:
+    """Counts this reply, and each time that it is sent again as a finished answer."""
+    told = reply.sent_again
+
+    def sent_again(times: int, until: float) -> None:
+        successes.add(server, by=times)
+        if told is not None:
+            told(times, until)
+
+    successes.add(server)
+    reply.sent_again = sent_again
 
 
 def _read(cls: type[Autopath], directive: Directive, setup: Setup) -> Autopath:
@@ -77,21 +111,56 @@ def _read(cls: type[Autopath], directive: Directive, setup: Setup) -> Autopath:
     if directive.block is not None:
         setup.warn(directive.name.place, "autopath takes no block; it is ignored")
     if not last.text.startswith("@"):
-        search = (*_search_list(last), ())
-        return cls(zones, lambda query: search if len(search) > 1 else ())
-    own = _own_search_list()
+        return cls(zones, _everybody((*_search_list(last), ())))
+    name = last.text[1:]
     setup.at_end.append(partial(_check, last, setup))
-    return cls(zones, partial(_of_client, setup.views, own), Sees.CLIENT)
+    if name in FIXED:
+        return cls(zones, lambda query: FIXED[name] if _is_passed(name, setup) else ())
+    if name != "kubernetes":
+        return cls(zones, _everybody(()))
+    return cls(
+        zones,
+        partial(_of_client, setup.views, _own_search_list()),
+        partial(_may_be_first, setup.views),
+    )
+
+
+def _everybody(search: Sequence[Labels]) -> Search:
+    """The search list of every client; the name alone is no list."""
+    return lambda query: search if len(search) > 1 else ()
 
 
 def _check(word: Token, setup: Setup) -> None:
-    """Says it where nobody knows the clients: CoreDNS does not, and does nothing either."""
-    if word.text != f"@{KUBERNETES}" or not setup.views:
-        setup.warn(
-            word.place, f"no directive {word.text[1:]!r} here knows clients: nothing is done"
+    """Raises ConfigError for a directive that knows no clients; one that is not there is warned
+    of, and nothing is done: as CoreDNS, which says nothing."""
+    name = word.text[1:]
+    if not _is_passed(name, setup):
+        setup.warn(word.place, f"there is no directive {name!r} here: nothing is done")
+    elif name != "kubernetes" and name not in FIXED:
+        raise ConfigError(
+            f"{name} knows no search lists of clients, only kubernetes does", word.place
         )
-    elif all(view.options.pods != "verified" for view in setup.views):
+    elif name == "kubernetes" and all(view.options.pods != "verified" for view in setup.views):
         setup.warn(word.place, "kubernetes knows no clients without `pods verified`")
+
+
+def _is_passed(name: str, setup: Setup) -> bool:
+    """Whether the server block has this directive, and queries pass it in CoreDNS."""
+    names = [plugin.name for plugin in setup.plugins]
+    return name in names and name not in NOT_PASSED
+
+
+def _may_be_first(views: Sequence[View], question: Question) -> bool:
+    """Whether the name is below NAMESPACE.svc.ZONE, which is the first element of the pods of
+    that namespace, and of nobody else."""
+    labels = _lower(question.labels)
+    for view in views:
+        zone = _zone_of(view, question)
+        if zone is not None and view.options.pods == "verified":
+            below = labels[: len(labels) - len(zone)]
+            if len(below) > 2 and below[-1] == b"svc":
+                return True
+    return False
 
 
 def _of_client(views: Sequence[View], own: Sequence[Labels], query: Query) -> Sequence[Labels]:

@@ -90,12 +90,12 @@ def build(block: ServerBlock, setup: Setup) -> list[Plugin]:
     for directives in _by_name(block.directives, setup):
         with setup.attempt():
             plugins.append(plugin_class(directives[0].name).parse(directives, setup))
+    setup.plugins += plugins
     for check in setup.at_end if not setup.faults else ():
         with setup.attempt():
             check()
     if setup.faults:
         raise min(setup.faults, key=lambda fault: fault.place or ())
-    setup.plugins += plugins
     setup.recursive = any(plugin.recursive for plugin in plugins)
     return plugins
 

@@ -12,10 +12,10 @@ from clusterdns.cluster.events import Upsert
 from clusterdns.cluster.model import Pod
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.parser import parse
-from clusterdns.errors import ResolveError
+from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.plugins import autopath
 from clusterdns.plugins.autopath import Autopath
-from clusterdns.plugins.base import Query, Reply, Sees, Setup
+from clusterdns.plugins.base import Query, Reply, Setup
 from clusterdns.plugins.order import build
 from clusterdns.server.block import Block
 from clusterdns.zone.index import Index
@@ -211,15 +211,14 @@ async def test_lines(tmp_path: Path) -> None:
     plugin = parsed(f"autopath {path}")
     assert isinstance(plugin, Autopath)
     assert plugin.search(query()) == ((b"bar", b"com"), (b"baz", b"com"), ())
-    assert plugin.sees is Sees.QUESTION
     for text, zone in {"example.org": "example.org.", "10.0.0.0/8": "10.in-addr.arpa."}.items():
         plugin = parsed(f"autopath {text} @kubernetes")
         assert isinstance(plugin, Autopath)
         assert plugin._zones.names == (zone,)
-        assert plugin.sees is Sees.CLIENT
     plugin = parsed(f"autopath @kubernetes\nautopath {path}")
     assert isinstance(plugin, Autopath)
-    assert plugin.sees is Sees.QUESTION
+    assert plugin.search(query())
+    assert not plugin.personal(query("a.b.svc.cluster.local.").question)
 
 
 RESOLV_CONFS = {
@@ -255,21 +254,47 @@ def test_faults(text: str, expected: str) -> None:
 
 
 WARNED = {
-    "autopath @bad": "Corefile:1:14: no directive 'bad' here knows clients: nothing is done",
-    "autopath @kubernetes": "Corefile:1:14: no directive 'kubernetes' here knows clients: nothing "
+    "autopath @bad": "Corefile:1:14: there is no directive 'bad' here: nothing is done",
+    "autopath @kubernetes": "Corefile:1:14: there is no directive 'kubernetes' here: nothing is "
+    "done",
+    "autopath @erratic": "Corefile:1:14: there is no directive 'erratic' here: nothing is done",
+    "autopath @bind\nbind 127.0.0.1": "Corefile:1:14: there is no directive 'bind' here: nothing "
     "is done",
     "autopath @kubernetes\nkubernetes a.b": "Corefile:1:14: kubernetes knows no clients without "
     "`pods verified`",
 }
 
 
+def built(text: str) -> Setup:
+    setup = new_setup()
+    build(type("Block", (), {"directives": lines(text)})(), setup)
+    return setup
+
+
 @pytest.mark.parametrize(("text", "expected"), WARNED.items(), ids=WARNED)
 def test_nobody_knows_the_clients(text: str, expected: str) -> None:
     """7.5 (28): accepted, and without effect."""
-    setup = new_setup()
-    block = type("Block", (), {"directives": lines(text)})()
-    build(block, setup)
+    setup = built(text)
     assert setup.warnings == [expected]
+    plugin = next(plugin for plugin in setup.plugins if isinstance(plugin, Autopath))
+    assert not plugin.search(query("b.a.example.org."))
+
+
+@pytest.mark.parametrize("name", ["whoami", "autopath", "log"])
+def test_directives_that_know_no_clients(name: str) -> None:
+    """As CoreDNS, which ends: NAME does not implement the AutoPather interface."""
+    with pytest.raises(ConfigError) as raised:
+        built(f"{'' if name == 'autopath' else name}\nautopath @{name}")
+    assert str(raised.value).endswith(
+        f"2:10: {name} knows no search lists of clients, only kubernetes does"
+    )
+
+
+def test_erratic_has_a_list_for_everybody() -> None:
+    setup = built("autopath @erratic\nerratic")
+    plugin = next(plugin for plugin in setup.plugins if isinstance(plugin, Autopath))
+    found = [b".".join(labels).decode() for labels in plugin.search(query("c.a.example.org."))]
+    assert found == ["a.example.org", "b.example.org", ""]
 
 
 def client(
@@ -347,3 +372,57 @@ hosts {tmp_path}/none {{
     reply = await Block(["."], plugins).resolve(query(name))
     assert reply is not None
     assert (reply.rcode, reply.answer) == (5, [])
+
+
+PERSONAL = {  # replies for names that do not exist, which the search list of some pod may lead on
+    "www.example.org.shop.svc.cluster.local.": True,
+    "www.SHOP.Svc.cluster.local.": True,
+    "shop.svc.cluster.local.": False,
+    "www.svc.cluster.local.": False,
+    "www.example.cluster.local.": False,
+    "www.shop.svc.example.org.": False,
+    "svc.cluster.local.": False,
+}
+
+
+async def resolved(name: str, rcode: int, pods: str = "verified") -> Reply:
+    setup = new_setup()
+    setup.views.append(view_of(pods))
+    plugin = parsed("autopath @kubernetes", setup)
+
+    async def next(_: Query) -> Reply:
+        return Reply(rcode, until=9.0)
+
+    reply = await plugin.resolve(query(name, peer=("10.1.0.2", 4321)), next)
+    assert reply is not None
+    return reply
+
+
+@pytest.mark.parametrize(("name", "personal"), PERSONAL.items(), ids=PERSONAL)
+async def test_only_what_the_pod_decides_is_not_kept(name: str, personal: bool) -> None:
+    """Any other reply is the same for every client, so it may become a finished answer."""
+    assert (await resolved(name, 3)).until == (0.0 if personal else 9.0)
+    assert (await resolved(name, 0)).until == 9.0
+    assert (await resolved(name, 3, "insecure")).until == 9.0
+
+
+async def test_a_block_keeps_finished_answers() -> None:
+    setup = built("autopath @kubernetes\nkubernetes cluster.local {\n pods verified\n}")
+    assert Block(["."], setup.plugins).keeps
+
+
+async def test_a_reply_sent_again_is_counted() -> None:
+    told: list[tuple[int, float]] = []
+
+    async def next(_: Query) -> Reply:
+        reply = Reply(until=9.0)
+        reply.sent_again = lambda times, until: told.append((times, until))
+        return reply
+
+    before = autopath.successes.total()
+    reply = await walker().resolve(query("b.example.org."), next)
+    assert reply is not None
+    assert reply.sent_again is not None
+    reply.sent_again(3, 8.0)
+    assert autopath.successes.total() == before + 4
+    assert told == [(3, 8.0)]
