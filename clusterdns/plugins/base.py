@@ -176,6 +176,16 @@ class Reply:
         return reply
 
 
+@dataclass(slots=True)
+class LongReply(Reply):
+    """A reply that may take several messages (RFC 5936), so not for UDP.
+
+    rest: the records behind those of `answer`, made while they are sent.
+    """
+
+    rest: Iterable[RR] = ()
+
+
 _NO_KEYS: frozenset[Key] = frozenset()
 
 
@@ -225,6 +235,16 @@ Resolve = Callable[[Query], Awaitable[Reply | None]]  # None: no reply is sent a
 Label = Callable[[], str]  # a figure of a query, worked out when somebody asks for it
 
 
+class ZoneCopy(NamedTuple):
+    """A zone as a whole, as it is now, for those who copy it.
+
+    records: gives all but the SOA record, made one by one; to be called at once.
+    """
+
+    soa: RR
+    records: Callable[[], Iterator[RR]]
+
+
 class Plugin:
     """One directive. Subclasses name it, parse it and, unless it only configures, resolve."""
 
@@ -236,6 +256,8 @@ class Plugin:
     options: frozenset[int] = frozenset()  # EDNS option codes it looks at; no others change a reply
     edns_size: int = 0  # what the OPT records of replies tell; 0: the usual size (`bufsize`)
     counted: bool = False  # True: what the block is asked is told to metrics (`prometheus`)
+    passes_notify: bool = False  # True: NOTIFY messages pass it, if anybody in the block takes them
+    takes_notify: bool = False  # True: it is for it that they come (`secondary`)
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: "Setup") -> "Plugin":
@@ -267,6 +289,13 @@ class Plugin:
     def metadata(self, query: Query) -> "Mapping[str, Label]":
         """What it can tell of a query to others, by label: DIRECTIVE/NAME (`metadata`)."""
         return {}
+
+    def zone_copy(self, question: Question) -> ZoneCopy | None:
+        """The zone of this name as a whole (`transfer`); None: it has no such zone.
+
+        Raises ResolveError where it has, but not now.
+        """
+        return None
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Does what goes on beside the queries, until `stopping` is set: files read again, checks.
@@ -399,6 +428,8 @@ class Setup:
     upstreams: list[Upstream] = field(default_factory=list)  # of this block; filled as it is parsed
     views: list[View] = field(default_factory=list)  # what `kubernetes` of this block shows
     at_end: list[Callable[[], None]] = field(default_factory=list)  # run once all are parsed
+    # Told of zones that are there or have another serial: absolute, lower-case (`transfer`).
+    on_change: list[Callable[[str], None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     recursive: bool = False  # RA is set on replies; known once every directive is parsed
@@ -414,6 +445,11 @@ class Setup:
             yield
         except ConfigError as fault:
             self.faults.append(fault)
+
+    def changed(self, zone: str) -> None:
+        """Tells whoever wants to know that this zone is there, or has another serial."""
+        for tell in self.on_change:
+            tell(zone)
 
     def warn(self, place: Place, text: str) -> None:
         """Tells of something accepted because CoreDNS accepts it."""

@@ -27,6 +27,7 @@ class Block:
     edns_size: octets that the OPT records of its replies tell.
     filter: decides which queries the block takes (`view`); None: all.
     view: the name that metrics know the block by beside its zones; "" without a `view`.
+    notify, takes_notify: what NOTIFY messages pass (RFC 1996), and whether anybody takes them.
     chain: of a block that is counted, the directives that queries pass in CoreDNS.
     empty: no directive answers anything here.
     writer: who metrics say wrote the replies: the directive behind `prometheus`, as in CoreDNS.
@@ -55,12 +56,16 @@ class Block:
         behind = [*self.chain, ""][self.chain.index(COUNTS) + 1 :] if self.counted else [""]
         self.writer = behind[0]
         self.empty = not chain and not self.counted
-        self.resolve: Resolve = _nothing if self.empty else _nested(chain)
+        self.resolve: Resolve = _nothing if self.empty else _nested(chain, _end)
+        self.takes_notify = any(plugin.takes_notify for plugin in chain)
+        self.notify = _nested([plugin for plugin in chain if plugin.passes_notify], _nothing)
 
 
-def _nested(chain: Sequence[Plugin]) -> Resolve:
-    """The plugins as one function, nested once and not for each query."""
-    resolve: Resolve = _end
+def _nested(chain: Sequence[Plugin], resolve: Resolve) -> Resolve:
+    """The plugins as one function, nested once and not for each query.
+
+    resolve: what stands behind them.
+    """
     for plugin in reversed(chain):
         resolve = partial(plugin.resolve, next=resolve)
     return resolve
@@ -71,7 +76,7 @@ async def _end(query: Query) -> Reply:
 
 
 async def _nothing(query: Query) -> Reply:
-    """A block without a plugin that answers: it serves nobody."""
+    """What nobody in the block answers: REFUSED."""
     return Reply(rcode=REFUSED, until=math.inf)
 
 

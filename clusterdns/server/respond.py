@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
 from clusterdns import metrics
 from clusterdns.errors import MalformedMessage, ResolveError
-from clusterdns.plugins.base import Query, Reply
+from clusterdns.plugins.base import LongReply, Query, Reply
 from clusterdns.server.answers import Answers, Look, key_of
 from clusterdns.server.block import Route, Router, serves_class
 from clusterdns.server.counting import DROPPED, Kind, Outcome
@@ -18,6 +19,7 @@ from clusterdns.wire.message import (
     AD,
     BADVERS,
     IN,
+    NOERROR,
     NOTIFY,
     RD,
     REFUSED,
@@ -37,6 +39,7 @@ from clusterdns.wire.patch import SOA
 from clusterdns.wire.received import passed_on
 from clusterdns.wire.sizes import plain_size
 from clusterdns.wire.texts import rcode_text
+from clusterdns.wire.transfer import Begun, several
 
 QUERY_TIME_S = 5.0  # what stub resolvers wait by default (resolv.conf, `timeout`)
 # A traceback for each of thousands of queries a second would fill disks and tell nothing more.
@@ -103,7 +106,11 @@ class Responder:
         query.zone, query.view = route.zone, route.block.view
         epoch = self._answers.epoch
         try:
-            reply = await route.block.resolve(query)
+            is_notify = message.opcode == NOTIFY
+            resolve = route.block.notify if is_notify else route.block.resolve
+            reply = await resolve(query)
+            if isinstance(reply, LongReply):
+                return self._several(asked, reply, query)
             if reply is None:
                 self._count(asked, route.zone, None, "", 0)
                 return None
@@ -141,6 +148,25 @@ class Responder:
             server=self._answers.tally.server,
         )
 
+    def _several(self, asked: "_Asked", reply: LongReply, query: Query) -> Begun:
+        """The first message of a long reply; it is counted when the last one has been made."""
+        _, message, route, _ = asked
+        assert route is not None
+        flags, edns = _head(message, reply, route, query)
+        records = chain(reply.answer, reply.rest)
+        question = message.question
+        begun = several(id=message.id, flags=flags, question=question, records=records, edns=edns)
+        begun.rest = self._counted(asked, begun, begun.rest)
+        return begun
+
+    def _counted(self, asked: "_Asked", begun: Begun, rest: Iterator[bytes]) -> Iterator[bytes]:
+        size = len(begun)
+        for piece in rest:
+            size += len(piece)
+            yield piece
+        assert asked.route is not None
+        self._count(asked, asked.route.zone, NOERROR, asked.route.block.writer, size)
+
     def _rejected(self, reply: bytes | None) -> bytes | None:
         """Counts a message that was no query to answer; gives the reply."""
         rcode = "" if reply is None else rcode_text(reply[3] & 0xF)
@@ -170,8 +196,8 @@ class Responder:
     @staticmethod
     def _refused(message: Message, route: Route | None) -> int | None:
         """The rcode for a query that no plugin is asked; None: go on."""
-        if message.opcode == NOTIFY:
-            return REFUSED  # until a directive has a use for it
+        if message.opcode == NOTIFY and not (route and route.block.takes_notify):
+            return REFUSED
         if route is None or route.block.empty or not serves_class(route.block, message.question):
             return REFUSED
         if message.edns is not None and message.edns.version:
@@ -218,9 +244,9 @@ def _size(message: Message, reply: Reply, octets: bytes) -> int:
     return plain_size(message.question, chain(reply.answer, reply.authority, reply.additional))
 
 
-def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes:
-    """The reply's octets. Flags and limit are those that plugins have left to the query."""
-    edns, limit = message.edns, query.limit
+def _head(message: Message, reply: Reply, route: Route, query: Query) -> tuple[int, Edns | None]:
+    """Flags and OPT record of the reply. Flags are those that plugins have left to the query."""
+    edns = message.edns
     asks_ad = message.flags & AD or (edns is not None and edns.do)  # RFC 6840 section 5.8
     flags = reply_flags(
         query.flags,
@@ -231,7 +257,13 @@ def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes
     )
     if reply.desired is not None:
         flags = flags | RD if reply.desired else flags & ~RD
-    edns = reply_edns(edns, route.block.edns_size, tuple(reply.options), reply.force_edns)
+    return flags, reply_edns(edns, route.block.edns_size, tuple(reply.options), reply.force_edns)
+
+
+def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes:
+    """The reply's octets, as many as plugins have left to the query."""
+    flags, edns = _head(message, reply, route, query)
+    limit = query.limit
     if reply.received is not None:
         octets = passed_on(
             reply.received,

@@ -1,21 +1,28 @@
 """Length-prefixed messages on a stream: pipelined, answered as they are ready (RFC 7766)."""
 
 import asyncio
+import logging
 import socket
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusterdns import metrics
+from clusterdns.errors import ClusterDnsError
 from clusterdns.server.answers import Answers
 from clusterdns.server.respond import Responder
 from clusterdns.server.sockets import BACKLOG
 from clusterdns.server.steps import Steps
 from clusterdns.server.underway import UnderWay
+from clusterdns.wire.transfer import Begun
 
 # Frames that are answered before the loop gets its turn: with none of them known, 5 ms.
 TURN = 64
 # Accepted at a wake-up; each costs 100 microseconds, and UDP waits meanwhile.
 ACCEPTED = 16
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,8 @@ class Tcp:
         self.last_query = 0.0
         self.connections: set[Connection] = set()
         self._none = asyncio.Event()
+        self._sending: deque[Connection] = deque()  # long replies, that can go on at once
+        self._next_piece: asyncio.Handle | None = None
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Answers until `stopping`, then takes no more connections, nor queries from those there
@@ -102,6 +111,21 @@ class Tcp:
         self.connections.add(connection)
         return True
 
+    def go_on_sending(self, connection: "Connection") -> None:
+        """Has the next piece of its long reply sent, after those of others: all of them together
+        take one piece each time that the loop comes round, so that nothing else waits for long."""
+        if connection not in self._sending:
+            self._sending.append(connection)
+        if self._next_piece is None:
+            self._next_piece = asyncio.get_running_loop().call_soon(self._send_piece)
+
+    def _send_piece(self) -> None:
+        self._next_piece = None
+        connection = self._sending.popleft()
+        connection.send_piece()
+        if self._sending:
+            self.go_on_sending(self._sending[0])
+
     def leave(self, connection: "Connection") -> None:
         """A connection has ended."""
         self.connections.discard(connection)
@@ -132,6 +156,7 @@ class Connection(asyncio.Protocol):
         self._peer = ("", 0)
         self._buffer = b""  # read and not answered
         self._under_way = 0
+        self._rests: deque[Iterator[bytes]] = deque()  # of long replies, one after the other
         self._queries = 0
         self._others, self._others_s = 0, 0.0  # queries of this turn that were no hits, their time
         self._finishing = False  # no more queries are taken; closes after the last reply
@@ -144,8 +169,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no query waits for its reply."""
-        return not self._under_way and self._turn is None
+        """Whether no query waits for its reply, or the rest of it."""
+        return not self._under_way and self._turn is None and not self._rests
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -160,6 +185,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self._buffer = b""
+        self._rests.clear()
         for handle in (self._timer, self._turn):
             if handle is not None:
                 handle.cancel()
@@ -184,6 +210,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._stuck_since = None
+        if self._rests:
+            self._tcp.go_on_sending(self)
         self._go_on()
 
     def finish(self) -> None:
@@ -200,7 +228,8 @@ class Connection(asyncio.Protocol):
     @property
     def _is_held(self) -> bool:
         """Whether the client must read its replies, or wait for them, before it may ask more."""
-        return self._stuck_since is not None or self._under_way >= self._tcp.limits.under_way
+        is_full = self._under_way >= self._tcp.limits.under_way
+        return is_full or self._stuck_since is not None or bool(self._rests)
 
     def _answer(self) -> None:
         """Takes whole frames from the buffer, at most TURN; their replies are written at once."""
@@ -249,6 +278,7 @@ class Connection(asyncio.Protocol):
         reply = self._tcp.responder.respond(query, self._peer, now)
         self._others_s += time.monotonic() - began
         if not isinstance(reply, Steps):
+            self._begin(reply)
             return reply
         self._under_way += 1
         self._tcp.under_way.add(reply, self._answered)
@@ -259,8 +289,37 @@ class Connection(asyncio.Protocol):
         self._under_way -= 1
         self.last = self._loop.time()
         if reply is not None:
+            self._begin(reply)
             self._write([len(reply).to_bytes(2, "big"), reply])
         self._go_on()
+
+    def _begin(self, reply: bytes | None) -> None:
+        """Has the rest of a long reply sent after this first message of it."""
+        if isinstance(reply, Begun) and self._transport is not None:
+            self._rests.append(reply.rest)
+            if len(self._rests) == 1:
+                self._tcp.go_on_sending(self)
+
+    def send_piece(self) -> None:
+        """Sends the next piece of a long reply, unless the client has to read first."""
+        if not self._rests or self._stuck_since is not None:
+            return
+        try:
+            piece = next(self._rests[0], None)
+        except Exception as error:  # an edge; the client sees that it does not have all
+            is_bug = not isinstance(error, ClusterDnsError)
+            log.error("a reply to %s ends in the middle: %s", self._peer[0], error, exc_info=is_bug)
+            self.abort()
+            return
+        if piece is None:
+            self._rests.popleft()
+            self.last = self._loop.time()
+        elif piece:
+            self._write([len(piece).to_bytes(2, "big"), piece])
+        if not self._rests:
+            self._go_on()
+        elif self._stuck_since is None:
+            self._tcp.go_on_sending(self)
 
     def _go_on(self) -> None:
         """Takes up the frames that were held back."""

@@ -11,6 +11,7 @@ holds until one of its keys is touched, and nothing needs to be flushed.
 
 from bisect import bisect
 from collections.abc import Iterable
+from copy import copy
 from typing import TypeVar, cast
 
 from clusterdns.cluster.events import Delete, Event, Kind, Synced, Upsert
@@ -87,6 +88,10 @@ class Index:
         """Every Service, in no order."""
         return self._services.values()
 
+    def imports(self) -> Iterable[ServiceImport]:
+        """Every ServiceImport, in no order."""
+        return self._imports.values()
+
     def slices(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
         """The slices labelled with this Service, by their names, whether it exists or not."""
         return _held(self._slices_of, (namespace, service))
@@ -109,6 +114,17 @@ class Index:
     def external_owners(self, address: Address) -> tuple[Service, ...]:
         """The Services with this address outside of the cluster, by name."""
         return _held(self._external_at, address)
+
+    def at_rest(self) -> "Index":
+        """What it has by name now: namespaces, Services, ServiceImports and their slices stay as
+        they are in what is given. Look-ups by address go on to follow the cluster."""
+        still = copy(self)
+        still._namespaces = self._namespaces.copy()
+        still._services = self._services.copy()
+        still._imports = self._imports.copy()
+        still._slices_of = self._slices_of.copy()
+        still._slices_of_imports = self._slices_of_imports.copy()
+        return still
 
     def objects(self) -> list[Object]:
         """Everything that is held, in an order in which no name is seen before it is whole."""

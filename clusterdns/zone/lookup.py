@@ -141,6 +141,11 @@ class Lookup:
         )
         return self._index.import_serial if imports else self._index.serial
 
+    def zone_of(self, labels: Labels) -> tuple[DNSLabel, bool] | None:
+        """The longest of our zones that a name is in, and whether it has ServiceImports."""
+        asked = self._asked(labels, QTYPE.SOA)
+        return (asked.zone, asked.imports) if asked else None
+
     def _asked(self, labels: Labels, qtype: int) -> _Asked | None:
         whole = tuple([label.lower() for label in labels])
         size = len(whole)

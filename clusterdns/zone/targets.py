@@ -123,7 +123,7 @@ def _named(
     several = isinstance(service, ServiceImport)
     hosts = (
         (
-            below(zone, *_endpoint_labels(endpoint, pod_names, several), *above),
+            below(zone, *endpoint_labels(endpoint, pod_names, several), *above),
             endpoint,
             ports,
         )
@@ -132,7 +132,7 @@ def _named(
     return [Target(host, endpoint.address, ports) for host, endpoint, ports in hosts if host]
 
 
-def _endpoint_labels(endpoint: Endpoint, pod_names: bool, several: bool) -> tuple[str, ...]:
+def endpoint_labels(endpoint: Endpoint, pod_names: bool, several: bool) -> tuple[str, ...]:
     """several: its name tells in which of several clusters it is."""
     name = endpoint_name(endpoint, pod_names)
     return (name, endpoint.cluster) if several and endpoint.cluster else (name,)
