@@ -21,6 +21,7 @@ from clusterdns.corefile.values import (
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Setup, choice, nearest, read_options
 from clusterdns.plugins.forward.policy import POLICIES, Policy, random
+from clusterdns.plugins.forward.resuming import Resuming
 from clusterdns.plugins.forward.targets import PORTS, Target, targets
 from clusterdns.wire.texts import rcode_text
 
@@ -39,7 +40,7 @@ class Options:
     """One `forward`, read. Times are seconds; defaults are CoreDNS's.
 
     zone: FROM. attempts: how many may fail for a question; 0 for any number.
-    context: of TLS; None where no upstream has tls://.
+    context: of TLS; None where no upstream has tls:// or https://.
     """
 
     zone: str = "."
@@ -63,6 +64,7 @@ class Options:
     fail_fast: bool = False
     failover: frozenset[int] = frozenset()
     source_address: str | None = None
+    doh_method: str = "POST"
     context: ssl.SSLContext | None = None
 
 
@@ -85,6 +87,7 @@ class _Reader:
         self._resolvers: list[tuple[str, int]] = []
         self._tls: list[Token] | None = None
         self._server_name = ""
+        self._method: Token | None = None
         zone, *words = arguments(directive, least=2)
         self.options.zone = self._from(zone)
         before = len(setup.faults)
@@ -204,8 +207,8 @@ class _Reader:
         self.options.read_timeout_s = seconds
 
     def _doh_method(self, line: Directive) -> None:
-        choice(one_argument(line), ("POST", "GET"))
-        self._setup.warn(line.name.place, "doh_method means nothing without https:// upstreams")
+        self._put("doh_method", choice(one_argument(line), ("POST", "GET")))
+        self._method = line.name
 
     def _policy(self, line: Directive) -> None:
         self.options.policy = POLICIES[choice(one_argument(line), POLICIES)]()
@@ -237,14 +240,18 @@ class _Reader:
         if not options.targets:
             raise ConfigError("no valid upstream addresses found", words[0].place)
         options.attempts = 2 * len(options.targets) if self._attempts is None else self._attempts
-        if any(each.is_tls for each in options.targets):
+        if any(each.is_tls or each.is_https for each in options.targets):
             options.context = self._context()
+        if self._method and not any(each.is_https for each in options.targets):
+            self._setup.warn(
+                self._method.place, "doh_method means nothing without https:// upstreams"
+            )
 
     def _named(self, target: Target, word: Token) -> Target:
         """The target with the server name that holds for all of them."""
-        if not (target.is_tls and self._server_name):
+        if not ((target.is_tls or target.is_https) and self._server_name):
             return target
-        if target.server_name:
+        if target.is_tls and target.server_name:
             raise ConfigError(
                 f"both forward ({self._server_name!r}) and proxy level ({target.server_name!r}) "
                 f"TLS servernames are set for upstream {target.address}",
@@ -256,15 +263,21 @@ class _Reader:
         """CA alone, CERT KEY, or CERT KEY CA. Raises ConfigError at a file that cannot be used."""
         words = self._tls or []
         ca = words[-1] if len(words) in (1, 3) else None
+        context = Resuming(ssl.PROTOCOL_TLS_CLIENT)  # checks certificates and names
         try:
-            context = ssl.create_default_context(cafile=str(self._path(ca)) if ca else None)
+            if ca is None:
+                context.load_default_certs()
+            else:
+                context.load_verify_locations(self._path(ca))
         except (OSError, ValueError) as error:
             assert ca is not None
             raise ConfigError(
                 f"no CA certificates in {ca.text}: {_why(error)}", ca.place
             ) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # Python 3.13 sets it: CAs made by hand often lack what it asks for, and Go does not ask.
+        # As Go: a CA in the file need not be its own root, nor have all that RFC 5280 asks for,
+        # which those made by hand often lack.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if len(words) > 1:
             try:

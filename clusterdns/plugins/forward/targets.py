@@ -18,8 +18,8 @@ from clusterdns.plugins.forward.resolvconf import nameservers
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import sections
 
-PORTS = {"dns": 53, "tls": 853}
-_OTHER_SCHEMES = ("https", "https3", "quic", "grpc", "unix")
+PORTS = {"dns": 53, "tls": 853, "https": 443}
+_OTHER_SCHEMES = ("https3", "quic", "grpc", "unix")
 _SCHEME = re.compile(rf"({'|'.join((*PORTS, *_OTHER_SCHEMES))})://")
 _HOST_PORT = re.compile(r"\[([^\[\]]*)\]:([^:\[\]]*)|([^:\[\]]*):([^:\[\]]*)")
 _NO_PORT = -1  # what CoreDNS accepts and then cannot use
@@ -28,12 +28,16 @@ _TRIES = 32  # datagrams looked at before a nameserver is given up
 
 
 class Target(NamedTuple):
-    """An upstream's address. server_name: of its certificate; "": its address is in it."""
+    """An upstream's address. server_name: of its certificate; "": its address is in it.
+
+    is_tls, is_https: DNS over TLS, DNS over HTTPS; neither: UDP and TCP.
+    """
 
     host: str
     port: int
     is_tls: bool = False
     server_name: str = ""
+    is_https: bool = False
 
     @property
     def address(self) -> str:
@@ -80,10 +84,11 @@ def reason_of(error: OSError | OverflowError) -> str:
 def _targets(word: Token, resolvers: Sequence[tuple[str, int]], setup: Setup) -> list[Target]:
     scheme, rest = _scheme(word)
     host, port, server_name = _split(rest, PORTS[scheme], word, setup)
-    is_tls = scheme == "tls"
-    name = server_name if is_tls else ""
+    if scheme == "dns":
+        server_name = ""  # a zone id, which is cut off
+    is_tls, is_https = scheme == "tls", scheme == "https"
     if address := parse_address(host):
-        return [Target(str(address), port, is_tls, name)]
+        return [Target(str(address), port, is_tls, server_name, is_https)]
     try:
         return _of_file(rest, word, setup)
     except OSError as error:
@@ -93,28 +98,27 @@ def _targets(word: Token, resolvers: Sequence[tuple[str, int]], setup: Setup) ->
                 word.place,
             ) from error
     hosts = _resolved(host, resolvers, word)
-    return [Target(each, port, is_tls, name) for each in hosts]
+    if is_https and not server_name:
+        server_name = host.rstrip(".")  # whose certificate it is, RFC 9110 section 4.3.4
+    return [Target(each, port, is_tls, server_name, is_https) for each in hosts]
 
 
 def _scheme(word: Token) -> tuple[str, str]:
-    """dns or tls, and the rest. Raises ConfigError for others."""
+    """One of PORTS, and the rest. Raises ConfigError for others."""
     match = _SCHEME.match(word.text)
     scheme, rest = (match[1], word.text[match.end() :]) if match else ("dns", word.text)
     if not rest:
         raise ConfigError(f"invalid address: {word.text!r}", word.place)
-    if scheme == "https":
-        if "/" in rest:
-            raise ConfigError(
-                f"paths are not allowed in HTTPS upstream addresses: {word.text}", word.place
-            )
+    if scheme == "https" and "/" in rest:
         raise ConfigError(
-            "this server does not forward by https://; most such upstreams answer tls:// too",
+            "paths are not allowed in HTTPS upstream addresses (/dns-query is asked for): "
+            f"{word.text}",
             word.place,
         )
     if scheme in _OTHER_SCHEMES:
         raise ConfigError(
             f"{scheme!r} is not supported as a destination protocol in forward; "
-            "there are dns:// and tls://",
+            "there are dns://, tls:// and https://",
             word.place,
         )
     return scheme, rest

@@ -142,6 +142,29 @@ def test_tls_addresses(text: str, expected: Target) -> None:
     assert options.context.check_hostname
 
 
+def https(host: str, port: int, name: str = "") -> Target:
+    return Target(host, port, False, name, True)
+
+
+HTTPS_TARGETS = {
+    "https://127.0.0.1": https("127.0.0.1", 443),
+    "https://127.0.0.1:8443": https("127.0.0.1", 8443),
+    "https://127.0.0.1%example.net": https("127.0.0.1", 443, "example.net"),
+    "https://::1": https("::1", 443),
+    "https://[::1%example.net]:8443": https("::1", 8443, "example.net"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), HTTPS_TARGETS.items(), ids=HTTPS_TARGETS)
+def test_https_addresses(text: str, expected: Target) -> None:
+    options, warnings = options_of(f"forward . {text} {{\n doh_method GET\n}}")
+    assert options.targets == [expected]
+    assert options.doh_method == "GET"
+    assert isinstance(options.context, ssl.SSLContext)
+    assert options.context.check_hostname
+    assert warnings == []
+
+
 def test_one_server_name_for_all() -> None:
     text = "forward . tls://127.0.0.1 127.0.0.2 {\n tls_servername dns\n}"
     assert [each.server_name for each in options_of(text)[0].targets] == ["dns", ""]
@@ -255,9 +278,20 @@ def test_host_names(text: str, expected: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("hosts")
-def test_a_host_name_has_a_server_name_of_its_own() -> None:
-    options, _ = options_of("forward . tls://dns.example.org%quad.example")
-    assert [each.server_name for each in options.targets] == ["quad.example"] * 2
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tls://dns.example.org", ""),
+        ("tls://dns.example.org%quad.example", "quad.example"),
+        ("https://dns.example.org", "dns.example.org"),  # RFC 9110 section 4.3.4
+        ("https://dns.example.org%quad.example", "quad.example"),
+        ("https://dns.example.org {\n tls_servername quad.example\n}", "quad.example"),
+        ("dns.example.org%quad.example", ""),
+    ],
+)
+def test_server_names_of_host_names(text: str, expected: str) -> None:
+    options, _ = options_of(f"forward . {text}")
+    assert [each.server_name for each in options.targets] == [expected] * 2
 
 
 FAULTS = {
@@ -265,7 +299,9 @@ FAULTS = {
     "forward .": "1:9: forward takes at least 2 arguments",
     f"forward {'x' * 64} 127.0.0.1": "1:9: ",
     "forward . https://1.1.1.1/": "1:11: paths are not allowed in HTTPS upstream addresses",
-    "forward . https://1.1.1.1": "1:11: this server does not forward by https://",
+    "forward . https://1.1.1.1:443/dns-query": "1:11: paths are not allowed in HTTPS upstream",
+    "forward . https://": "1:11: invalid address: 'https://'",
+    "forward . https3://1.1.1.1": "1:11: 'https3' is not supported as a destination protocol",
     "forward . grpc://1.1.1.1": "1:11: 'grpc' is not supported as a destination protocol",
     "forward . quic://1.1.1.1": "1:11: 'quic' is not supported as a destination protocol",
     "forward . unix:///run/dns": "1:11: 'unix' is not supported as a destination protocol",

@@ -11,7 +11,7 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.options import read
-from clusterdns.plugins.forward.streams import CONNECTIONS
+from clusterdns.plugins.forward.streams import CONNECTIONS, Streams
 from tests.plugins.asking import lines, new_setup
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -172,7 +172,9 @@ async def test_max_idle_conns() -> None:
     options = f"{TCP}\n max_idle_conns 2"
     async with upstream() as stub, forwarding(to=[stub], options=options) as plugin:
         await asyncio.gather(*[ask(plugin, f"n{n}.test") for n in range(8)])
-        assert len(plugin.forwarders[0].upstreams[0]._streams._open) == 2
+        streams = plugin.forwarders[0].upstreams[0]._streams
+        assert isinstance(streams, Streams)
+        assert len(streams._open) == 2
 
 
 def server_context(client_certificates: bool = False) -> ssl.SSLContext:
