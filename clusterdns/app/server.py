@@ -29,7 +29,7 @@ from clusterdns.logs import duration_text
 from clusterdns.metrics import Labels
 from clusterdns.plugins.base import Plugin, ReloadTimes
 from clusterdns.server.configuration import Configuration, Socket, configure
-from clusterdns.server.listener import Listener
+from clusterdns.server.listener import Listener, open_keylog
 from clusterdns.server.privilege import use_net_bind_service
 from clusterdns.server.respond import QUERY_TIME_S
 from clusterdns.zone.index import Key
@@ -217,6 +217,8 @@ class App:
                 listener = _listener(sock)
                 undo.callback(listener.close)
                 self._open_listener(listener)
+            elif sock.tls is not None:
+                open_keylog(sock.tls, sock.place)
             listeners.append(listener)
         return listeners
 
@@ -262,7 +264,7 @@ class App:
         self.configuration, self.listeners = configuration, listeners
         self._served, self._feeds = pages, feeds
         for listener, sock in zip(listeners, configuration.sockets, strict=True):
-            listener.route(sock.router, sock.limits)
+            listener.route(sock.router, sock.limits, sock.tls)
         self._pages.use(configuration, pages)
         self._start_parts()
         for each in gone:

@@ -1,6 +1,5 @@
 """A Corefile as parts that serve: server blocks, what they listen on, and their pages."""
 
-import ssl
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -23,6 +22,7 @@ from clusterdns.plugins.base import (
 )
 from clusterdns.plugins.order import ORDER, build
 from clusterdns.server.block import Block, Router
+from clusterdns.server.certificates import Following
 from clusterdns.server.tcp import TcpLimits
 
 SERVED = ("dns", "tls")  # of the schemes that keys may have
@@ -43,14 +43,12 @@ class Socket:
     zones: tuple[str, ...]
     place: Place
     limits: TcpLimits
-    tls: ssl.SSLContext | None = None
-    files: TlsFiles | None = None  # what `tls` was made of
+    tls: Following | None = None
 
     @property
     def where(self) -> Hashable:
         """Equal ones can be served by one listener."""
-        files = self.files and replace(self.files, place=Place("", 0, 0))
-        return self.address, self.port, files
+        return self.address, self.port, self.tls is not None
 
 
 @dataclass
@@ -222,7 +220,7 @@ def _sockets(served: Iterable[Served], faults: list[ConfigError]) -> list[Socket
     return sockets
 
 
-def _context(blocks: list[tuple[list[Key], Served]]) -> ssl.SSLContext:
+def _context(blocks: list[tuple[list[Key], Served]]) -> Following:
     """By the `tls` of the blocks that share an address and port.
 
     Raises ConfigError for a block without one or with another one, and for unusable files.
@@ -247,7 +245,7 @@ def _socket(
     address: str,
     port: int,
     blocks: list[tuple[list[Key], Served]],
-    tls: ssl.SSLContext | None,
+    tls: Following | None,
 ) -> Socket:
     router = Router(Block([key.zone for key in keys], one.plugins) for keys, one in blocks)
     zones = tuple(dict.fromkeys(key.zone for keys, _ in blocks for key in keys))
@@ -255,6 +253,5 @@ def _socket(
     for _, one in blocks:
         said = {name: value for name, value in vars(one.tcp_times).items() if value is not None}
         limits = replace(limits, **said)
-    (first_keys, first), *_ = blocks
-    place = first_keys[0].place
-    return Socket(address, port, router, zones, place, limits, tls, first.tls if tls else None)
+    place = blocks[0][0][0].place
+    return Socket(address, port, router, zones, place, limits, tls)

@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
-from clusterdns.errors import Place
+from clusterdns.errors import ConfigError, Place
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Router
+from clusterdns.server.certificates import Following
 from clusterdns.server.counting import Tally
 from clusterdns.server.respond import Responder
 from clusterdns.server.sockets import Bound, bind
@@ -33,7 +33,7 @@ class Listener:
         router: Router,
         limits: TcpLimits | None = None,
         place: Place | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Following | None = None,
     ) -> None:
         """limits: of TCP connections (`timeouts`). place: to be named when it cannot be bound.
 
@@ -77,6 +77,8 @@ class Listener:
 
     def open(self) -> None:
         """Binds. Queries wait in the kernel until `serve`. Raises ConfigError if it cannot."""
+        if self.tls is not None:
+            open_keylog(self.tls, self._place)
         self._bound = bind(self.address, self.port, self._place, with_udp=self.tls is None)
         self.port = self._bound[0].port
         for bound in self._bound:
@@ -120,12 +122,16 @@ class Listener:
         for answers in self._answers:
             answers.forget(keys)
 
-    def route(self, router: Router, limits: TcpLimits | None = None) -> None:
+    def route(
+        self, router: Router, limits: TcpLimits | None = None, tls: Following | None = None
+    ) -> None:
         """Answers by these blocks from now on; queries under way stay with those they came to.
 
-        limits: of TCP connections from now on; None: as before.
+        limits, tls: of connections from now on; None: as before.
         """
         self._router = router
+        if self.tls is not None and tls is not None:
+            self.tls.exchange(tls)
         for tcp in self._tcp:
             tcp.limits = limits or tcp.limits
         for responder in self._responders:
@@ -160,3 +166,11 @@ class Listener:
         if (loopback := loopback_socket(sock)) is not None:
             self._loopback.append(loopback)
             self._udp.append(Udp(loopback, answers, responder, self._under_way))
+
+
+def open_keylog(tls: Following, place: Place | None) -> None:
+    """Begins to write the secrets of connections, if `tls` says so. Raises ConfigError."""
+    try:
+        tls.open()
+    except OSError as error:
+        raise ConfigError(f"keylog {error.filename}: {error.strerror}", place) from error

@@ -3,36 +3,41 @@
 import asyncio
 import os
 import socket
-import ssl
 
 from clusterdns.errors import ConfigError
 from clusterdns.logs import plugin_logger
 from clusterdns.plugins.base import TlsFiles
 from clusterdns.server.answers import Answers
-from clusterdns.server.certificates import Certificates, following
+from clusterdns.server.certificates import Certificates, Following
 from clusterdns.server.respond import Responder
 from clusterdns.server.tcp import ACCEPTED, Connection, Tcp, TcpLimits
 from clusterdns.server.underway import UnderWay
 
-_ONLY_OURS = 0o600  # who reads the file of secrets can read the connections
-
 log = plugin_logger("tls")
 
 
-def tls_context(files: TlsFiles) -> ssl.SSLContext:
+def tls_context(files: TlsFiles) -> Following:
     """What to serve with; files that change are read again at the next handshake.
 
+    Nothing is written before its `open`, which may fail all the same.
     Raises ConfigError at the directive for files that cannot be used.
     """
     certificates = Certificates(files.cert, files.key, files.ca, files.clients, keylog=files.keylog)
     try:
-        if files.keylog:
-            os.close(os.open(files.keylog, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _ONLY_OURS))
-            log.warning("Writing TLS Key Log to %s: who reads it reads the queries", files.keylog)
-        return following(certificates, log)
+        found = Following(certificates, log)
     except OSError as error:
         named = error.filename or f"{files.cert}, {files.key}"
         raise ConfigError(f"{named}: {error.strerror or error}", files.place) from error
+    if files.keylog and not _is_writable(files.keylog):
+        raise ConfigError(f"keylog {files.keylog} cannot be written", files.place)
+    return found
+
+
+def _is_writable(path: str) -> bool:
+    """Whether the file can be written, or made if it is not there."""
+    if os.path.exists(path):
+        return os.path.isfile(path) and os.access(path, os.W_OK)
+    return os.access(os.path.dirname(path) or ".", os.W_OK | os.X_OK)
 
 
 class Tls(Tcp):
@@ -48,7 +53,7 @@ class Tls(Tcp):
         responder: Responder,
         under_way: UnderWay,
         limits: TcpLimits,
-        context: ssl.SSLContext,
+        context: Following,
     ) -> None:
         super().__init__(sock, answers, responder, under_way, limits)
         self._context = context

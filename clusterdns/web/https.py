@@ -13,7 +13,7 @@ import yaml
 
 from clusterdns.errors import ConfigError, Place
 from clusterdns.logs import plugin_logger
-from clusterdns.server.certificates import Certificates, following, reason
+from clusterdns.server.certificates import Certificates, Following, reason
 
 _SECTION = "tls_server_config"
 _FILES = ("cert_file", "key_file", "client_ca_file")
@@ -32,14 +32,14 @@ _CLIENTS = {
 log = plugin_logger("prometheus")
 
 
-def https(path: str, place: Place) -> ssl.SSLContext:
+def https(path: str, place: Place) -> Following:
     """What to serve with, by the file at this path.
 
     Raises ConfigError at the place that names the file, for what is wrong in it or cannot be read.
     """
     certificates = _read(path, place)
     try:
-        return following(certificates, log)
+        return Following(certificates, log)
     except OSError as error:
         raise ConfigError(f"{path}: {reason(error)}", place) from error
 

@@ -116,7 +116,7 @@ async def test_no_version_before_1_2(made: Path) -> None:
         assert (await ask(listener, context)).flags & dns.flags.QR
     (sock,) = configuration(f"tls://.:0 {{\n root {made}\n {PAIR}\n whoami\n}}").sockets
     assert sock.tls is not None
-    assert sock.tls.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert sock.tls.current.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 async def test_clients_must_show_a_certificate(made: Path) -> None:

@@ -89,7 +89,7 @@ async def test_a_renewed_certificate_is_taken(
 
 def test_versions(made: Path) -> None:
     context = https(config(made, f"tls_server_config:\n  {FILES}\n  min_version: TLS13\n"), PLACE)
-    assert context.minimum_version is ssl.TLSVersion.TLSv1_3
+    assert context.current.minimum_version is ssl.TLSVersion.TLSv1_3
 
 
 def test_paths_begin_at_the_file_s_folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
