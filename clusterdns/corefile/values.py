@@ -26,6 +26,7 @@ _LONGEST = (1 << 63) - 1  # nanoseconds: what Go's time.Duration holds, 292 year
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}")  # 30: more digits are out of every range
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INT64 = 1 << 63
+_SCOPE = re.compile(r"%[^\]]*")  # RFC 4007 section 11
 
 
 def arguments(directive: Directive, least: int = 0, most: int | None = None) -> tuple[Token, ...]:
@@ -150,6 +151,17 @@ def host_port(token: Token, default_port: int | None = None) -> tuple[str, int]:
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > MAX_PORT:
         raise ConfigError(f"{port!r} is no port, which is 0 to {MAX_PORT}", token.place)
     return host, int(port)
+
+
+def address_port(token: Token, default_port: int) -> tuple[str, int]:
+    """An IP address, and a port unless it is the usual one: 10.0.0.1, 10.0.0.1:53, fd00::1,
+    [fd00::1]:53. An IPv6 address may have a scope, as in fe80::1%eth0, which is kept."""
+    scope = _SCOPE.search(token.text)
+    plain = _SCOPE.sub("", token.text)
+    host, port = host_port(token._replace(text=plain), default_port)
+    if parse_address(host) is None:
+        raise ConfigError(f"{token.text!r} is no IP address, with or without :PORT", token.place)
+    return host + (scope[0] if scope else ""), port
 
 
 def _nanoseconds(token: Token) -> int:

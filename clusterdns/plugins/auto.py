@@ -14,19 +14,22 @@ from clusterdns.corefile.values import arguments, duration, zone_names
 from clusterdns.errors import ConfigError
 from clusterdns.logs import plugin_logger
 from clusterdns.plugins.base import (
+    Changed,
     Forget,
     Plugin,
     Query,
     Reply,
     Resolve,
     Setup,
+    ZoneCopy,
     Zones,
     first_argument,
     once,
     read_options,
 )
-from clusterdns.plugins.zonefiles import ZoneFile, answer, waited
+from clusterdns.plugins.zonefiles import ZoneFile, answer, waited, zone_copy
 from clusterdns.wire.message import IN
+from clusterdns.wire.question import Question
 
 RELOAD_S = 60.0
 FILES = r"db\.(.*)"  # CoreDNS's pattern; its group is the zone
@@ -80,9 +83,10 @@ class Auto(Plugin):
 
     name = "auto"
 
-    def __init__(self, options: Options, forget: Forget) -> None:
+    def __init__(self, options: Options, forget: Forget, changed: Changed) -> None:
         self._options = options
         self._forget = forget
+        self._changed = changed
         self._origins = Zones(options.origins)
         self._key = ("zone files", str(options.directory))  # which zones there are
         self._files: dict[str, ZoneFile] = {}  # by zone; those that could not be read yet too
@@ -91,7 +95,7 @@ class Auto(Plugin):
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Auto":
-        plugin = cls(Options(once(directives), setup), setup.forget)
+        plugin = cls(Options(once(directives), setup), setup.forget, setup.changed)
         if not setup.faults:  # else it will not be used, and folders may be large
             plugin.scan()
         return plugin
@@ -108,12 +112,23 @@ class Auto(Plugin):
         found = await answer(files[zone], query, next, passes=False)
         return found.rests_on({self._key}) if found else None
 
+    def zone_copy(self, question: Question) -> ZoneCopy | None:
+        zones, files = self._served
+        zone = zones.exact(question)
+        return None if zone is None else zone_copy(files[zone])
+
     async def serve(self, stopping: asyncio.Event) -> None:
         """Looks for files that came, changed and went, until `stopping` is set."""
+        for zone in self._served[1]:
+            self._changed(zone)
         while await waited(stopping, self._options.reload_s):
             changed = await asyncio.to_thread(self.scan)
-            if changed:
-                self._forget(changed)
+            if not changed:
+                continue
+            self._forget(changed)
+            for zone, file in self._served[1].items():
+                if file.key in changed:
+                    self._changed(zone)
 
     def scan(self) -> set[tuple[str, str]]:
         """Reads what is new in the folder; gives the keys of what is not as it was."""

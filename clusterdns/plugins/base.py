@@ -392,6 +392,7 @@ class TlsFiles:
 
 Cluster = Callable[[Selection, ApiOptions], Index]
 Forget = Callable[[Iterable[Key]], None]
+Changed = Callable[[str], None]  # takes a zone: absolute, lower-case
 
 
 class Upstream(Protocol):
@@ -417,6 +418,7 @@ class Setup:
     cluster: Cluster  # the index kept up to date for a selection of what an API holds
     forget: Forget = lambda keys: None  # drops finished answers that rest on one of the keys
     root: str = ""  # base of relative file names (`root`)
+    offline: bool = False  # nothing is to be asked of the network: it is only checked
     bind: list[str] = field(default_factory=list)  # addresses to listen on; []: all
     tcp_times: TcpTimes = field(default_factory=TcpTimes)
     tls: TlsFiles | None = None  # for keys with tls:// (`tls`)
@@ -429,7 +431,7 @@ class Setup:
     views: list[View] = field(default_factory=list)  # what `kubernetes` of this block shows
     at_end: list[Callable[[], None]] = field(default_factory=list)  # run once all are parsed
     # Told of zones that are there or have another serial: absolute, lower-case (`transfer`).
-    on_change: list[Callable[[str], None]] = field(default_factory=list)
+    on_change: list[Changed] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     recursive: bool = False  # RA is set on replies; known once every directive is parsed
@@ -536,6 +538,10 @@ class Zones:
 
     def __contains__(self, question: Question) -> bool:
         return self.match(question) is not None
+
+    def exact(self, question: Question) -> str | None:
+        """The zone of this very name, as it was given; None: there is none."""
+        return self._wire.get(question.folded)
 
     def match(self, question: Question) -> str | None:
         """The longest zone that the name is in, as it was given; None: it is in none."""

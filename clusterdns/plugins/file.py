@@ -9,18 +9,21 @@ from clusterdns.corefile.values import arguments, duration, no_arguments, zone_n
 from clusterdns.errors import ConfigError
 from clusterdns.logs import plugin_logger
 from clusterdns.plugins.base import (
+    Changed,
     Forget,
     Plugin,
     Query,
     Reply,
     Resolve,
     Setup,
+    ZoneCopy,
     Zones,
     first_argument,
     read_options,
 )
-from clusterdns.plugins.zonefiles import ZoneFile, answer, waited
+from clusterdns.plugins.zonefiles import ZoneFile, answer, waited, zone_copy
 from clusterdns.wire.message import IN
+from clusterdns.wire.question import Question
 
 RELOAD_S = 60.0
 
@@ -33,7 +36,11 @@ class File(Plugin):
     name = "file"
 
     def __init__(
-        self, files: dict[ZoneFile, float], fallthrough: Sequence[str], forget: Forget
+        self,
+        files: dict[ZoneFile, float],
+        fallthrough: Sequence[str],
+        forget: Forget,
+        changed: Changed,
     ) -> None:
         """files: with the seconds between two looks at each; 0: it is read once.
 
@@ -44,6 +51,7 @@ class File(Plugin):
         self._zones = Zones(self._of)
         self._fallthrough = Zones(fallthrough)
         self._forget = forget
+        self._changed = changed
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "File":
@@ -58,7 +66,7 @@ class File(Plugin):
         for directive in directives:
             found = _Options(directive, setup, passing)
             files |= dict.fromkeys(found.files(), found.reload_s)
-        return cls(files, fallthrough, setup.forget)
+        return cls(files, fallthrough, setup.forget, setup.changed)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
@@ -67,8 +75,15 @@ class File(Plugin):
             return await next(query)
         return await answer(self._of[zone], query, next, question in self._fallthrough)
 
+    def zone_copy(self, question: Question) -> ZoneCopy | None:
+        zone = self._zones.exact(question)
+        return None if zone is None else zone_copy(self._of[zone])
+
     async def serve(self, stopping: asyncio.Event) -> None:
         """Reads each file again when it has changed, until `stopping` is set."""
+        for zone, file in self._of.items():
+            if file.authority is not None:
+                self._changed(zone)
         async with asyncio.TaskGroup() as tasks:
             for file, reload_s in self._files.items():
                 tasks.create_task(self._follow(file, reload_s, stopping))
@@ -77,6 +92,7 @@ class File(Plugin):
         while await waited(stopping, reload_s):
             if await asyncio.to_thread(file.load):
                 self._forget({file.key})
+                self._changed(file.origin)
 
 
 class _Options:

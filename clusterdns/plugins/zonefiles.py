@@ -1,4 +1,4 @@
-"""What `file` and `auto` share: zone files, read again as they change, and answers from them."""
+"""Zone files, read again as they change, and answers from zones: `file`, `auto`, `secondary`."""
 
 import asyncio
 import math
@@ -6,15 +6,16 @@ import os
 from contextlib import suppress
 from logging import Logger
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dnslib import CNAME, QTYPE, DNSLabel
 
 from clusterdns.corefile.names import zone_labels
 from clusterdns.errors import ResolveError, SourceError
-from clusterdns.plugins.base import Query, Reply, Resolve
+from clusterdns.plugins.base import Query, Reply, Resolve, ZoneCopy
 from clusterdns.wire.question import Question
 from clusterdns.zone.authority import NXDOMAIN, SERVFAIL, Authority
+from clusterdns.zone.index import Key
 from clusterdns.zone.masterfile import Zone, read
 
 REFUSED = 5
@@ -27,6 +28,21 @@ class _Version(NamedTuple):
     changed_ns: int  # Unix nanoseconds
     size: int
     inode: int  # a mounted ConfigMap gets new files of perhaps the same second and size
+
+
+class Held(Protocol):
+    """A zone as far as answers need it.
+
+    authority: None while there are none. key: what answers rest on.
+    """
+
+    origin: str
+
+    @property
+    def authority(self) -> Authority | None: ...
+
+    @property
+    def key(self) -> Key: ...
 
 
 class ZoneFile:
@@ -93,7 +109,7 @@ class ZoneFile:
         self.fault = fault
 
 
-async def answer(zone: ZoneFile, query: Query, next: Resolve, passes: bool) -> Reply | None:
+async def answer(zone: Held, query: Query, next: Resolve, passes: bool) -> Reply | None:
     """The reply to a question for a name of the zone.
 
     passes: names that the zone does not have go to the next plugin (`fallthrough`).
@@ -118,6 +134,14 @@ async def answer(zone: ZoneFile, query: Query, next: Resolve, passes: bool) -> R
         until=math.inf,
     )
     return reply if found.chase is None else await _chased(query, reply, found.chase)
+
+
+def zone_copy(zone: Held) -> ZoneCopy:
+    """The zone as a whole. Raises ResolveError while it has no answers."""
+    if zone.authority is None:
+        raise ResolveError(f"zone {zone.origin} cannot be transferred: it is not there")
+    whole = zone.authority.zone
+    return ZoneCopy(whole.soa, whole.records)
 
 
 async def waited(stopping: asyncio.Event, seconds: float) -> bool:

@@ -36,14 +36,14 @@ class Authority:
     """Answers from one zone."""
 
     def __init__(self, zone: Zone) -> None:
-        self._zone = zone
+        self.zone = zone
 
     def find(self, labels: Labels, qtype: int, do: bool = False) -> Answer:
         """The answer for a name of the zone, at or below its apex, spelled as asked.
 
         do: with the DNSSEC records that the file has (RFC 4035 section 3.1).
         """
-        return _Walk(self._zone, labels, qtype, do).answer
+        return _Walk(self.zone, labels, qtype, do).answer
 
 
 class _Walk:

@@ -6,7 +6,7 @@ Imported only where a zone file is configured.
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import dns.exception
 import dns.name
@@ -56,6 +56,13 @@ class Node:
         self.rrsets: dict[int, RRset] = {}
         self.signatures: dict[int, RRset] = {}
 
+    def records(self, owner: DNSLabel, types: Iterable[int]) -> Iterator[RR]:
+        """Its records of these types, each with what signs them."""
+        for rtype in types:
+            yield from self.rrsets[rtype].records(owner)
+            if rtype in self.signatures:
+                yield from self.signatures[rtype].records(owner)
+
 
 class Zone:
     """One zone: its names, those between them and the apex among them."""
@@ -73,6 +80,23 @@ class Zone:
     def serial(self) -> int:
         """Of its SOA record."""
         return int(self.nodes[self.origin].rrsets[SOA].rdatas[0].times[0])
+
+    @property
+    def soa(self) -> RR:
+        """Its SOA record."""
+        return self.nodes[self.origin].rrsets[SOA].records(DNSLabel(self.origin))[0]
+
+    def records(self) -> Iterator[RR]:
+        """All but the SOA record: the apex's, NS records first, then names in their order."""
+        apex = self.nodes[self.origin]
+        owner = DNSLabel(self.origin)
+        if SOA in apex.signatures:
+            yield from apex.signatures[SOA].records(owner)
+        yield from apex.records(owner, sorted(apex.rrsets.keys() - {SOA}))
+        for name in self._order:
+            if name != self.origin[::-1]:
+                node = self.nodes[name[::-1]]
+                yield from node.records(DNSLabel(name[::-1]), sorted(node.rrsets))
 
     def before(self, name: Labels) -> Labels:
         """The zone's last name that is not behind this one, in the order of RFC 4034 section 6.1.
@@ -101,14 +125,24 @@ def read(text: str, origin: Labels, file: str) -> Zone:
         with zone.writer(True) as transaction:
             reader = dns.zonefile.Reader(tokens, dns.rdataclass.IN, transaction, allow_include=True)
             reader.read()
-        nodes = dict(_nodes(zone))
+        return made_of(zone, file)
     except dns.exception.SyntaxError as error:
         raise SourceError(_placed(str(error), reader.tok)) from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
         where, line = reader.tok.where()
         raise SourceError(f"{where}:{line}: {error or type(error).__name__}") from error
+
+
+def made_of(zone: dns.zone.Zone, where: str) -> Zone:
+    """The zone that dnspython has read; with absolute names.
+
+    where: it came from, for messages. Raises SourceError if it has no SOA record.
+    """
+    assert zone.origin is not None
+    origin = tuple(label.lower() for label in zone.origin.labels[:-1])
+    nodes = dict(_nodes(zone))
     if origin not in nodes or SOA not in nodes[origin].rrsets:
-        raise SourceError(f"{file}: there is no SOA record of {name}")
+        raise SourceError(f"{where}: there is no SOA record of {zone.origin}")
     return Zone(origin, nodes)
 
 

@@ -13,11 +13,22 @@ from dnslib import QTYPE, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Label, Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.base import (
+    Label,
+    Plugin,
+    Query,
+    Reply,
+    Resolve,
+    Setup,
+    ZoneCopy,
+    Zones,
+    once,
+)
 from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
+from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED, Index, Key
 from clusterdns.zone.lookup import (
     Found,
@@ -30,6 +41,7 @@ from clusterdns.zone.lookup import (
     ZoneOptions,
     soa,
 )
+from clusterdns.zone.transfer import zone_records
 from clusterdns.zone.view import STALE_TTL, View
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
@@ -111,6 +123,21 @@ class Kubernetes(Plugin):
         if isinstance(found, Records) and found.chase is not None:
             return await _chased(query, reply, found.chase)
         return reply
+
+    def zone_copy(self, question: Question) -> ZoneCopy | None:
+        """Of a name below a zone too: it is taken for the zone's own, as by CoreDNS."""
+        found = self._lookup.zone_of(question.labels)
+        if found is None or is_reverse(tuple(map(bytes.lower, found[0].label))):
+            return None
+        zone, imports = found
+        if not self.index.synced:
+            raise ResolveError(f"zone {zone} cannot be transferred: it is not listed yet")
+        owner = question.label
+        view = View(self.index, self.zone_options)
+        return ZoneCopy(
+            soa(owner, self._ttl, self._lookup.serial(zone)),
+            partial(zone_records, view, owner, imports),
+        )
 
     def metadata(self, query: Query) -> dict[str, Label]:
         zones = [zone.label for zone in self.zone_options.zones]

@@ -1,0 +1,5 @@
+"""`transfer`: hands zones on to secondary servers, and tells them of changes."""
+
+from clusterdns.plugins.transfer.plugin import Transfer
+
+__all__ = ["Transfer"]
