@@ -106,6 +106,7 @@ def configure(
     forget: Forget = lambda keys: None,
     before: Configuration | None = None,
     anew: bool = False,
+    offline: bool = False,
 ) -> Configuration:
     """The parts that a Corefile asks for; nothing is opened or started.
 
@@ -115,13 +116,14 @@ def configure(
         the file when it is None.
     forget: drops the finished answers that rest on one of these keys.
     before, anew: what runs, and see `Served.follow`.
+    offline: names of upstreams are not looked up; the result is not to be used either.
     """
     faults: list[ConfigError] = []
     configuration = Configuration(warnings=list(corefile.warnings))
     served = [
         one
         for block in corefile.blocks
-        if (one := _serve(block, configuration, cluster, forget, default_port, faults))
+        if (one := _serve(block, configuration, cluster, forget, default_port, faults, offline))
     ]
     faults += conflicts(Listening(one.keys, one.addresses, one.filtered) for one in served)
     faults += _mixed(served)
@@ -145,6 +147,7 @@ def _serve(
     forget: Forget,
     default_port: int,
     faults: list[ConfigError],
+    offline: bool,
 ) -> Served | None:
     """The parts of one block; with faults its keys and addresses alone, as others may want them.
 
@@ -156,6 +159,7 @@ def _serve(
         zones=tuple(key.zone for key in keys),
         cluster=cluster,
         forget=forget,
+        offline=offline,
         health=configuration.health,
         ready=configuration.ready,
         metrics=configuration.metrics,

@@ -1,4 +1,4 @@
-"""`clusterdns check FILE`: every fault of a Corefile, and nothing started or connected to."""
+"""`clusterdns check FILE`: every fault of a Corefile; nothing is started, written or asked for."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def check_corefile(path: str, default_port: int) -> Report:
         corefile = parse(sys.stdin.read(), "stdin", os.environ, read_files, faults)
     else:
         corefile = load(path, errors=faults)
-    found = configure(corefile, _never_filled, default_port, faults)
+    found = configure(corefile, _never_filled, default_port, faults, offline=True)
     faults.sort(key=lambda fault: fault.place or Place("", 0, 0))
     return Report(found.warnings, list(dict.fromkeys(str(fault) for fault in faults)))
 

@@ -1,12 +1,17 @@
 """`clusterdns check`: every fault of a Corefile, in the order of the file, and its warnings."""
 
 import io
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clusterdns.errors import ConfigError
 from clusterdns.tools.check import Report, check_corefile
+from tests.certificates import make, make_ca, needs_openssl
+from tests.plugins.test_docs import examples
 
 GOOD = """\
 .:1053 {
@@ -87,3 +92,93 @@ def test_the_examples_corefile() -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read the Corefile"):
         check_corefile(str(tmp_path / "none"), 53)
+
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+EFFECTS = ("socket.", "subprocess.", "os.", "shutil.", "tempfile.")
+HARMLESS = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "socket.gethostname"}
+HARMLESS |= {"os.putenv", "os.unsetenv"}  # pytest tells the name of each test so
+
+
+class Watch:
+    """Notes what this process does to the world while it is on. Such a hook stays for ever."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.seen: list[str] = []
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, what: tuple[object, ...]) -> None:
+        if not self.on or event in HARMLESS:
+            return
+        writes = event == "open" and isinstance(what[2], int) and what[2] & WRITES
+        if writes or event.startswith(EFFECTS):
+            self.seen.append(f"{event} {what}")
+
+
+WATCH = Watch()
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is done to the world in a test."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    WATCH.seen.clear()
+    WATCH.on = True
+    yield WATCH.seen
+    WATCH.on = False
+
+
+ASKING = """\
+tls://example.org:%(port)d .:1053 {
+    root %(folder)s
+    bind 127.0.0.1
+    tls tls.crt tls.key {
+        keylog secrets
+    }
+    health 127.0.0.1:0
+    ready 127.0.0.1:0
+    prometheus 127.0.0.1:0
+    pprof 127.0.0.1:0
+    nsid
+    chaos
+    loop
+    reload
+    cache
+    kubernetes cluster.local {
+        endpoint http://127.0.0.1:1
+    }
+    hosts missing
+    file db.example.org example.org
+    auto {
+        directory %(folder)s
+    }
+    forward . upstream.example.org:53 tls://dns.example.net {
+        resolver 192.0.2.1
+    }
+    forward example.net ns.example.net
+}
+"""
+
+
+@needs_openssl
+def test_no_side_effects(tmp_path: Path, seen: list[str]) -> None:
+    WATCH.on = False
+    make_ca(tmp_path)
+    make(tmp_path, "tls")
+    (tmp_path / "Corefile").write_text(ASKING % {"port": 853, "folder": tmp_path})
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    WATCH.on = True
+    found = check_corefile(str(tmp_path / "Corefile"), 53)
+    assert [line.partition(": ")[2] for line in found.errors] == []
+    assert seen == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("name", "text"), examples())
+def test_examples_have_no_side_effects(
+    name: str, text: str, seen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    check_corefile("-", 53)
+    assert seen == []

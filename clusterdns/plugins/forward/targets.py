@@ -24,6 +24,7 @@ _SCHEME = re.compile(rf"({'|'.join((*PORTS, *_OTHER_SCHEMES))})://")
 _HOST_PORT = re.compile(r"\[([^\[\]]*)\]:([^:\[\]]*)|([^:\[\]]*):([^:\[\]]*)")
 _NO_PORT = -1  # what CoreDNS accepts and then cannot use
 _RESOLVE_S = 2.0  # CoreDNS's time for a nameserver of `resolver`
+_ANY = "0.0.0.0"  # stands for the addresses of a name that is not looked up
 _TRIES = 32  # datagrams looked at before a nameserver is given up
 
 
@@ -97,7 +98,7 @@ def _targets(word: Token, resolvers: Sequence[tuple[str, int]], setup: Setup) ->
                 f"{rest!r} is no address, and no file that can be read: {reason_of(error)}",
                 word.place,
             ) from error
-    hosts = _resolved(host, resolvers, word)
+    hosts = _resolved(host, resolvers, word, setup)
     if is_https and not server_name:
         server_name = host.rstrip(".")  # whose certificate it is, RFC 9110 section 4.3.4
     return [Target(each, port, is_tls, server_name, is_https) for each in hosts]
@@ -158,7 +159,9 @@ def _of_file(path: str, word: Token, setup: Setup) -> list[Target]:
     return found
 
 
-def _resolved(host: str, resolvers: Sequence[tuple[str, int]], word: Token) -> list[str]:
+def _resolved(
+    host: str, resolvers: Sequence[tuple[str, int]], word: Token, setup: Setup
+) -> list[str]:
     """The addresses of a host name. Raises ConfigError if there are none."""
     try:
         if not host or not zone_labels(host):
@@ -167,6 +170,8 @@ def _resolved(host: str, resolvers: Sequence[tuple[str, int]], word: Token) -> l
         raise ConfigError(
             f"not an IP address, file, or valid domain: {word.text!r}", word.place
         ) from error
+    if setup.offline:
+        return [_ANY]
     try:
         found = _asked(host, resolvers) if resolvers else _system(host)
     except OSError as error:
