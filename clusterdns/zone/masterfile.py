@@ -3,6 +3,7 @@
 Imported only where a zone file is configured.
 """
 
+import io
 import os
 import re
 from bisect import bisect_left
@@ -25,6 +26,7 @@ Labels = tuple[bytes, ...]  # lower-case (RFC 4343), without the root's; () is t
 SOA, RRSIG = 6, 46
 # Whose rdata dnslib builds, as it may be compressed or looked at; the rest are octets as they are.
 _READ = frozenset({1, 2, 5, SOA, 12, 15, 28, 33})  # A NS CNAME SOA PTR MX AAAA SRV
+INCLUDES = 7  # one file inside the other, as CoreDNS has it: one that includes itself ends
 _NO_TTL = "Missing default TTL value"  # what dnspython says
 _INCLUDE = re.compile(r'^(\s*\$INCLUDE\s+)([^\s;"]+)', re.IGNORECASE | re.MULTILINE)
 
@@ -113,17 +115,12 @@ def read(text: str, origin: Labels, file: str) -> Zone:
     file: its path, for what it includes and for messages.
     Raises SourceError with file and line of what is wrong.
     """
-    folder = os.path.dirname(file)
-
-    def below(found: re.Match[str]) -> str:
-        return found[1] + os.path.join(folder, found[2])
-
     name = dns.name.Name((*origin, b""))
     zone = dns.zone.Zone(name, relativize=False)
-    tokens = dns.tokenizer.Tokenizer(_INCLUDE.sub(below, text), file)
+    tokens = dns.tokenizer.Tokenizer(_placed_below(text, file), file)
     try:
         with zone.writer(True) as transaction:
-            reader = dns.zonefile.Reader(tokens, dns.rdataclass.IN, transaction, allow_include=True)
+            reader = _Reader(tokens, dns.rdataclass.IN, transaction, allow_include=True)
             reader.read()
         return made_of(zone, file)
     except dns.exception.SyntaxError as error:
@@ -144,6 +141,32 @@ def made_of(zone: dns.zone.Zone, where: str) -> Zone:
     if origin not in nodes or SOA not in nodes[origin].rrsets:
         raise SourceError(f"{where}: there is no SOA record of {zone.origin}")
     return Zone(origin, nodes)
+
+
+class _Reader(dns.zonefile.Reader):
+    """Finds what a file includes beside that file, also where it is included itself; dnspython
+    looks in the folder that the process runs in."""
+
+    @property
+    def tok(self) -> dns.tokenizer.Tokenizer:
+        """What is read now."""
+        return self._tokens
+
+    @tok.setter
+    def tok(self, tokens: dns.tokenizer.Tokenizer) -> None:
+        if isinstance(tokens.file, io.TextIOWrapper):  # just opened for $INCLUDE
+            with tokens.file as file:
+                if len(self.saved_state) > INCLUDES:
+                    text = f"$INCLUDE more than {INCLUDES} files deep"
+                    raise dns.exception.SyntaxError(text)  # type: ignore[no-untyped-call]
+                tokens.file = io.StringIO(_placed_below(file.read(), tokens.filename))
+        self._tokens = tokens
+
+
+def _placed_below(text: str, file: str) -> str:
+    """The text with the paths of what it includes below the folder of this file."""
+    folder = os.path.dirname(file)
+    return _INCLUDE.sub(lambda found: found[1] + os.path.join(folder, found[2]), text)
 
 
 def _placed(message: str, tokens: dns.tokenizer.Tokenizer) -> str:

@@ -362,6 +362,35 @@ def test_include_beside_the_file(tmp_path: Path) -> None:
     assert zone.serial == 5
 
 
+def test_included_files_include_beside_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub" / "deep").mkdir(parents=True)
+    (tmp_path / "sub" / "more").write_text("$INCLUDE deep/most deep\nb A 10.0.0.7\n")
+    (tmp_path / "sub" / "deep" / "most").write_text("c A 10.0.0.8\n$INCLUDE last\n")
+    (tmp_path / "sub" / "deep" / "last").write_text("d A 10.0.0.9\n")
+    monkeypatch.chdir(tmp_path / "sub")  # where nothing of it is looked for
+    zone = read(HEAD + "$INCLUDE sub/more\n", ORIGIN, str(tmp_path / "db"))
+    assert set(zone.nodes) >= {
+        (b"b", *ORIGIN),
+        (b"c", b"deep", *ORIGIN),
+        (b"d", b"deep", *ORIGIN),
+    }
+
+
+def test_faults_of_included_files(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "more").write_text("b A 10.0.0.7\n\nc A 10.0\nd A 10.0.0.8\n")
+    with pytest.raises(SourceError) as raised:
+        read(HEAD + "$INCLUDE sub/more\n", ORIGIN, str(tmp_path / "db"))
+    assert str(raised.value).startswith(f"{tmp_path}/sub/more:3: ")
+    (tmp_path / "more").write_text("$INCLUDE more\n")
+    with pytest.raises(SourceError) as raised:
+        read(HEAD + "$INCLUDE more\n", ORIGIN, str(tmp_path / "db"))
+    assert str(raised.value).startswith(f"{tmp_path}/more:")
+    assert str(raised.value).endswith("$INCLUDE more than 7 files deep")
+
+
 def test_names_outside_are_left_out() -> None:
     assert set(read(HEAD + "x.other. A 10.0.0.1\n", ORIGIN, "db").nodes) == {
         ORIGIN,
