@@ -10,7 +10,7 @@ from contextlib import suppress
 from tests.scenarios.asking import TIMEOUT_S, At
 
 Labels = Sequence[bytes]
-RD = 0x0100
+QR, RD = 0x8000, 0x0100
 IN, CH, HS, NONE, ANY = 1, 3, 4, 254, 255
 AT_ONCE = 50  # a socket's buffer on loopback holds many more
 
@@ -43,39 +43,50 @@ def spelled(labels: Labels, dice: random.Random) -> list[bytes]:
                   for each in label) for label in labels]  # fmt: skip
 
 
-async def ask_all(at: At, queries: Sequence[bytes], tcp: bool = False) -> list[bytes | None]:
+async def ask_all(
+    at: At,
+    queries: Sequence[bytes],
+    tcp: bool = False,
+    source: str = "127.0.0.1",
+    wait_s: float = TIMEOUT_S,
+) -> list[bytes | None]:
     """The reply to each; None for what had none in time. The ids are our own."""
     found: list[bytes | None] = []
     for start in range(0, len(queries), AT_ONCE):
         some = queries[start : start + AT_ONCE]
-        found += await (_by_tcp if tcp else _by_udp)(at, some)
+        found += await (_by_tcp if tcp else _by_udp)(at, some, source, wait_s)
     return found
 
 
-async def _by_udp(at: At, queries: Iterable[bytes]) -> list[bytes | None]:
+async def _by_udp(
+    at: At, queries: Iterable[bytes], source: str, wait_s: float
+) -> list[bytes | None]:
     loop = asyncio.get_running_loop()
     octets = _numbered(queries)
     found: list[bytes | None] = [None] * len(octets)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
+        sock.bind((source, 0))
         sock.connect(at)
         for each in octets:
             await loop.sock_sendall(sock, each)
         with suppress(TimeoutError):
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(wait_s):
                 while None in found:
                     reply = await loop.sock_recv(sock, 65535)
                     found[int.from_bytes(reply[:2], "big")] = reply
     return found
 
 
-async def _by_tcp(at: At, queries: Iterable[bytes]) -> list[bytes | None]:
+async def _by_tcp(
+    at: At, queries: Iterable[bytes], source: str, wait_s: float
+) -> list[bytes | None]:
     octets = _numbered(queries)
     found: list[bytes | None] = [None] * len(octets)
-    reader, writer = await asyncio.open_connection(*at)
+    reader, writer = await asyncio.open_connection(*at, local_addr=(source, 0))
     writer.write(b"".join(len(each).to_bytes(2, "big") + each for each in octets))
     with suppress(TimeoutError, asyncio.IncompleteReadError):
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(wait_s):
             while None in found:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 reply = await reader.readexactly(size)
