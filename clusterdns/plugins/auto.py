@@ -112,6 +112,10 @@ class Auto(Plugin):
         found = await answer(files[zone], query, next, passes=False)
         return found.rests_on({self._key}) if found else None
 
+    def counted_as(self, question: Question) -> str | None:
+        """CoreDNS has its zones among the server block's in metrics."""
+        return self._served[0].match(question)
+
     def zone_copy(self, question: Question) -> ZoneCopy | None:
         zones, files = self._served
         zone = zones.exact(question)

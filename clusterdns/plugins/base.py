@@ -306,6 +306,10 @@ class Plugin:
     def forget(self, keys: Iterable[Key]) -> None:
         """Keeps no reply of the plugins behind it that rests on one of these keys."""
 
+    def counted_as(self, question: Question) -> str | None:
+        """The zone that metrics know a question by, if not by the server block's (`auto`)."""
+        return None
+
     def adopt(self, before: "Plugin") -> None:
         """Takes over what the plugin of this name knows that a reload replaces by this one; its
         lines and those of all plugins behind it are as before."""

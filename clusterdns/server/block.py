@@ -56,9 +56,17 @@ class Block:
         behind = [*self.chain, ""][self.chain.index(COUNTS) + 1 :] if self.counted else [""]
         self.writer = behind[0]
         self.empty = not chain and not self.counted
+        self._tells_zones = [
+            plugin for plugin in plugins if type(plugin).counted_as is not Plugin.counted_as
+        ]
         self.resolve: Resolve = _nothing if self.empty else _nested(chain, _end)
         self.takes_notify = any(plugin.takes_notify for plugin in chain)
         self.notify = _nested([plugin for plugin in chain if plugin.passes_notify], _nothing)
+
+    def counted_as(self, question: Question, zone: str) -> str:
+        """The zone that metrics know a question by. zone: this block's that matched."""
+        found = [plugin.counted_as(question) or zone for plugin in self._tells_zones]
+        return max([zone, *found], key=len)
 
 
 def _nested(chain: Sequence[Plugin], resolve: Resolve) -> Resolve:

@@ -187,6 +187,8 @@ class Responder:
         block = None if route is None or zone is DROPPED else route.block
         if block is not None and not block.counted:
             return None
+        if block is not None:
+            zone = block.counted_as(message.question, zone)
         do = message.edns is not None and message.edns.do
         view = "" if block is None else block.view
         outcome = Outcome(zone, view, message.question.qtype, do, rcode, plugin)

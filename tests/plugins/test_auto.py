@@ -9,6 +9,8 @@ import pytest
 
 from clusterdns.plugins.auto import Auto
 from clusterdns.plugins.base import Reply
+from clusterdns.server.block import Block
+from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key
 from tests.plugins.asking import Next, fault, new_setup, parsed, query, texts
 
@@ -154,3 +156,19 @@ def test_no_such_folder(caplog: pytest.LogCaptureFixture) -> None:
 )
 def test_refused(text: str, expected: str) -> None:
     assert fault(text).startswith(expected)
+
+
+async def test_metrics_know_its_zones(tmp_path: Path) -> None:
+    """CoreDNS has them among the server block's; the longest one counts."""
+    write(tmp_path / "db.example.org")
+    plugin = auto(f"auto {{\n directory {tmp_path}\n}}")
+    block = Block([".", "a.example.org."], [plugin])
+    for name, zone, expected in (
+        ("www.Example.org.", ".", "example.org."),
+        ("example.net.", ".", "."),
+        ("b.a.example.org.", "a.example.org.", "a.example.org."),
+    ):
+        assert block.counted_as(Question.of(name, 1), zone) == expected
+    (tmp_path / "db.example.org").unlink()
+    plugin.scan()
+    assert block.counted_as(Question.of("www.example.org.", 1), ".") == "."

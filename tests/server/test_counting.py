@@ -15,6 +15,7 @@ from clusterdns.server.block import Block, Router
 from clusterdns.server.counting import Batches, Outcome, Tally
 from clusterdns.server.respond import Responder
 from clusterdns.server.steps import Steps
+from clusterdns.wire.question import Question
 from tests.metering import counted, nothing_counted
 from tests.server.asking import CLIENT, LOCAL, NOW, opt, option, query
 from tests.server.toys import ZONE, Toy, key_of_label
@@ -315,3 +316,23 @@ class TestBatches:
             assert min(share, default=0) >= 0
             assert sum(share) <= have
         assert sum(seconds for *_, seconds in given) <= sum(s for _, s in batches) + 1e-6
+
+
+class Zoned(Plugin):
+    """Stands for `auto`."""
+
+    name = "auto"
+
+    def counted_as(self, question: Question) -> str | None:
+        return A if question.text == A else None
+
+
+def test_zones_that_a_plugin_tells_apart() -> None:
+    asked = Asked()
+    asked.responder.router = Router([Block([ZONE], [Counts(), Errors(), asked.toy, Zoned()])])
+    asked(query(A), 3)
+    asked(query(f"b.{ZONE}"))
+    assert asked.told()["coredns_dns_requests_total"] == {
+        (SERVER, A, "", "udp", "1", "A"): 3,
+        (*BLOCK, "udp", "1", "A"): 1,
+    }
