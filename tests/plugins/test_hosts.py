@@ -149,7 +149,10 @@ FORWARD = [  # CoreDNS: hostsfile_test.go, wildcard_test.go
     ("10.0.0.1 a", "a.", ["10.0.0.1"], []),
     ("10.0.0.1 a..b b", "b.", ["10.0.0.1"], []),
     ("010.0.0.1 a", "a.", None, None),
-    ("10.0.0.1 *", "a.", ["10.0.0.1"], []),
+    ("10.0.0.1 *", "a.", None, None),
+    ("10.0.0.1 *", "*.", None, None),
+    ("10.0.0.1 é a", "a.", ["10.0.0.1"], []),
+    ("10.0.0.1 é a", "\\195\\169.", None, None),
 ]
 
 
@@ -183,6 +186,7 @@ REVERSE = [  # CoreDNS: hostsfile_test.go
     (V6, "3" + ".0" * 28 + ".8.e.f", ["localhost.", "localhost.localdomain."]),
     (CASES, "1.0.0.127", ["preserveme.", "preserveme.local."]),
     (CASES, "1" + ".0" * 31, ["preserveme.", "preserveme.local."]),
+    ("10.0.0.1 é a", "1.0.0.10", ["a."]),  # D38
 ]
 
 

@@ -38,10 +38,13 @@ class Table:
         )
 
     def addresses(self, family: int, name: bytes) -> list[Address]:
-        """Those of a folded wire name; a wildcard counts where the name itself has none."""
+        """Those of a folded wire name; a wildcard counts where the name itself has none.
+
+        A wildcard right below the root counts for no name, as in CoreDNS.
+        """
         found = self.exact.get((family, name))
-        if found is None and len(name) > 1:
-            found = self.wild.get((family, name[name[0] + 1 :]))
+        if found is None and len(above := name[name[0] + 1 :]) > 1:
+            found = self.wild.get((family, above))
         return found or []
 
 
@@ -73,6 +76,9 @@ def read(lines: Iterable[Line], zones: Zones, reverse: bool, complain: Complain)
                     question = Question.of(name.lower(), 0)
                 except ResolveError:
                     complain(number, f"{name!r} is no domain name")
+                    continue
+                if not name.isascii():  # D38
+                    complain(number, f"{name!r} is not ASCII; write it as xn--...")
                     continue
                 if question in zones:
                     _add(table, address.version, address.packed, question, reverse)
