@@ -97,7 +97,7 @@ def decode(octets: bytes | None, client_port: int = 0) -> Answer | None:
         section(message.answer),
         section(message.authority),
         section(message.additional),
-        opt=_opt(message),
+        opt=opt_of(message),
         size=len(octets),
     )
 
@@ -131,7 +131,8 @@ def _record(rrset: dns.rrset.RRset, client_port: int) -> Record:
     return Record(str(rrset.name), kind, data, rrset.ttl)
 
 
-def _opt(message: dns.message.Message) -> Opt | None:
+def opt_of(message: dns.message.Message) -> Opt | None:
+    """The OPT record of a message."""
     if message.edns < 0:
         return None
     options = tuple((int(o.otype), o.to_wire() or b"") for o in message.options)

@@ -98,7 +98,7 @@ def compare(
         if not problem and not chained(octets[question]):
             problem = "a CNAME stands behind what it leads to"
         if problem:
-            report.differences.append(_told(question, problem, expected, raw, answer, used))
+            report.differences.append(told(question, problem, expected, raw, answer, used))
             continue
         if raw is not None and {"TC"} & (raw.bits | answer.bits):
             used |= {"D29, D30"}
@@ -135,7 +135,7 @@ def _problem_of_cut(question: Question, expected: Answer, raw: Answer, ours: Ans
     return "" if kept.said() == ours.said() else "header, authority or OPT"
 
 
-def _told(
+def told(
     question: Question,
     problem: str,
     expected: Answer,
