@@ -1,5 +1,8 @@
 """What is shipped beside the code loads: deploy/, charts/ and examples/."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,35 @@ def test_role_asks_for_no_more_than_coredns_has() -> None:
     assert {resource for rule in rules for resource in rule["resources"]} == {
         *("endpoints", "services", "pods", "namespaces", "endpointslices")
     }
+
+
+def rules_of_the_chart(*settings: str) -> list[dict[str, Any]]:
+    """The rules of the chart's ClusterRole, as helm makes them, or by hand where it is missing."""
+    if helm := shutil.which("helm"):
+        given = [word for each in settings for word in ("--set", each)]
+        words = [helm, "template", "clusterdns", str(CHART), "-s", "templates/rbac.yaml", *given]
+        text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        objects = {each["kind"]: each for each in yaml.safe_load_all(text)}
+        found: list[dict[str, Any]] = objects["ClusterRole"]["rules"]
+        return found
+    text = (CHART / "templates" / "rbac.yaml").read_text()
+    text = text.partition("\nrules:\n")[2].partition("\n---\n")[0]
+    condition = r"\{\{- if \.Values\.(\w+)\.enabled \}\}\n(.*?)\{\{- end \}\}\n?"
+    chosen = {each.partition(".")[0] for each in settings}
+    text = re.sub(condition, lambda at: at[2] if at[1] in chosen else "", text, flags=re.DOTALL)
+    return list(yaml.safe_load(text))
+
+
+def test_the_chart_s_role_is_that_of_the_plain_manifests() -> None:
+    assert rules_of_the_chart() == deployed()["ClusterRole"]["rules"]
+
+
+def test_the_chart_s_role_for_several_clusters() -> None:
+    """As the rule that the page of `kubernetes` tells."""
+    page = (ROOT / "docs" / "directives" / "kubernetes.md").read_text()
+    (rule,) = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    assert rule["resources"] == ["serviceimports"]
+    assert rules_of_the_chart("multicluster.enabled=true") == [*rules_of_the_chart(), rule]
 
 
 def test_plain_manifests_keep_the_names_that_others_look_for() -> None:
