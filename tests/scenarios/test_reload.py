@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,9 @@ from clusterdns import metrics
 from clusterdns.app import App, Options, reloading
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.cache import Cache
+from clusterdns.plugins.forward import hostnames
 from tests.objects import service
+from tests.plugins.forward import stubs
 from tests.scenarios.asking import At, answer, ask, becomes, get
 from tests.scenarios.processes import free_port, running
 from tests.scenarios.servers import Server, served, started, write
@@ -434,3 +437,33 @@ async def test_process(tmp_path: Path) -> None:
         await process.line(f"[ERROR] Restart failed: {corefile}:2:5: unknown directive 'hoss'")
         await process.line("[ERROR] plugin/reload: Corefile changed but reload failed: ")
         assert await answer(at, "h") == "192.0.2.3"
+
+
+async def test_looking_up_an_upstream_delays_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nameserver runs in this loop, and the first one says nothing at all."""
+    monkeypatch.setattr(hostnames, "RESOLVE_S", 0.5)
+    corefile = COREFILE.replace("errors", "errors\n    forward . %s")
+    async with (
+        stubs.upstream(stubs.silent) as quiet,
+        stubs.upstream(stubs.with_address("127.0.0.1")) as resolver,
+        stubs.upstream() as stub,
+        serving(tmp_path, caplog) as server,
+    ):
+        options = f" {{\n resolver 127.0.0.1:{quiet.port} 127.0.0.1:{resolver.port}\n}}"
+        reload = asyncio.create_task(server.to(corefile % f"dns.test:{stub.port}{options}"))
+        slowest = 0.0
+        while not reload.done():
+            began = time.monotonic()
+            assert await answer(server.at, WEB) == "10.96.0.1"
+            slowest = max(slowest, time.monotonic() - began)
+        assert len(quiet.asked) == 1
+        assert slowest < 0.4  # of the half second that is waited for the first
+        assert await answer(server.at, "example.org") == "192.0.2.1"
+        # One that cannot be looked up is refused, and what runs goes on.
+        options = f" {{\n resolver 127.0.0.1:{quiet.port}\n}}"
+        text = corefile % f"dns.test:{stub.port}{options}"
+        told = await server.to(text, f"127.0.0.1#{quiet.port}: timed out")
+        assert f"{tmp_path / 'Corefile'}:4:15: failed to resolve 'dns.test'" in told
+        assert await answer(server.at, "example.com") == "192.0.2.1"

@@ -4,19 +4,17 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from dnslib import QTYPE
-
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.names import parse_address, zone_labels
-from clusterdns.errors import ConfigError, MalformedMessage
+from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Setup
-from clusterdns.plugins.forward.exchange import probe, reply_to
+from clusterdns.plugins.forward.hostnames import Resolvers, addresses
 from clusterdns.plugins.forward.resolvconf import nameservers
-from clusterdns.wire.question import Question
-from clusterdns.wire.received import sections
 
 PORTS = {"dns": 53, "tls": 853, "https": 443}
 _OTHER_SCHEMES = ("https3", "quic", "grpc", "unix")
@@ -51,23 +49,36 @@ class Target(NamedTuple):
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
 
-def targets(
-    words: Iterable[Token], resolvers: Sequence[tuple[str, int]], setup: Setup
-) -> list[list[Target]]:
+class HostName(NamedTuple):
+    """A name among the words. target: what each of its addresses is to be put in."""
+
+    word: Token
+    name: str
+    target: Target
+
+
+def targets(words: Iterable[Token], resolvers: Resolvers, setup: Setup) -> list[list[Target]]:
     """For each word its upstreams, those of words before it left out; words without any are, too.
+
+    Waits for nameservers where there are host names, for all of them at the same time.
 
     resolvers: nameservers for host names; (): the system's.
     Raises ConfigError at a word that stands for no upstream.
     """
-    seen: set[tuple[str, int]] = set()
+    read = [_read(word, setup) for word in words]
+    hosts = [each for each in read if isinstance(each, HostName)]
+    of_hosts = iter(_looked_up(hosts, resolvers, setup))
+    seen: set[str] = set()
     found = []
-    for word in words:
-        each = _targets(word, resolvers, setup)
-        new = [each for each in each if (each.host, each.port) not in seen]
-        new = list({(one.host, one.port): one for one in reversed(new)}.values())[::-1]
-        seen.update((one.host, one.port) for one in new)
+    for one in read:
+        each = next(of_hosts) if isinstance(one, HostName) else one
+        new: dict[str, Target] = {}
+        for target in each:
+            if target.address not in seen:
+                new.setdefault(target.address, target)
+        seen |= new.keys()
         if each:
-            found.append(new)
+            found.append(list(new.values()))
     return found
 
 
@@ -82,14 +93,14 @@ def reason_of(error: OSError | OverflowError) -> str:
     return (os.strerror(number) if number and number > 0 else str(error)).lower()
 
 
-def _targets(word: Token, resolvers: Sequence[tuple[str, int]], setup: Setup) -> list[Target]:
+def _read(word: Token, setup: Setup) -> list[Target] | HostName:
     scheme, rest = _scheme(word)
     host, port, server_name = _split(rest, PORTS[scheme], word, setup)
     if scheme == "dns":
         server_name = ""  # a zone id, which is cut off
-    is_tls, is_https = scheme == "tls", scheme == "https"
+    target = Target(host, port, scheme == "tls", server_name, scheme == "https")
     if address := parse_address(host):
-        return [Target(str(address), port, is_tls, server_name, is_https)]
+        return [target._replace(host=str(address))]
     try:
         return _of_file(rest, word, setup)
     except OSError as error:
@@ -98,10 +109,9 @@ def _targets(word: Token, resolvers: Sequence[tuple[str, int]], setup: Setup) ->
                 f"{rest!r} is no address, and no file that can be read: {reason_of(error)}",
                 word.place,
             ) from error
-    hosts = _resolved(host, resolvers, word, setup)
-    if is_https and not server_name:
-        server_name = host.rstrip(".")  # whose certificate it is, RFC 9110 section 4.3.4
-    return [Target(each, port, is_tls, server_name, is_https) for each in hosts]
+    if target.is_https and not server_name:  # the host's certificate, RFC 9110 section 4.3.4
+        target = target._replace(server_name=host.rstrip("."))
+    return HostName(word, host, target)
 
 
 def _scheme(word: Token) -> tuple[str, str]:
@@ -159,65 +169,34 @@ def _of_file(path: str, word: Token, setup: Setup) -> list[Target]:
     return found
 
 
-def _resolved(
-    host: str, resolvers: Sequence[tuple[str, int]], word: Token, setup: Setup
-) -> list[str]:
-    """The addresses of a host name. Raises ConfigError if there are none."""
+def _looked_up(
+    hosts: Sequence[HostName], resolvers: Resolvers, setup: Setup
+) -> Iterable[list[Target]]:
+    """The upstreams of each host. Raises ConfigError at the first one that has none."""
+    for each in hosts:
+        _check(each)
+    if setup.offline or not hosts:
+        return [[each.target._replace(host=_ANY)] for each in hosts]
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        return list(threads.map(partial(_resolved, resolvers), hosts))
+
+
+def _check(host: HostName) -> None:
     try:
-        if not host or not zone_labels(host):
+        if not host.name or not zone_labels(host.name):
             raise ValueError
     except ValueError as error:
         raise ConfigError(
-            f"not an IP address, file, or valid domain: {word.text!r}", word.place
+            f"not an IP address, file, or valid domain: {host.word.text!r}", host.word.place
         ) from error
-    if setup.offline:
-        return [_ANY]
+
+
+def _resolved(resolvers: Resolvers, host: HostName) -> list[Target]:
+    place = host.word.place
     try:
-        found = _asked(host, resolvers) if resolvers else _system(host)
+        found = addresses(host.name, resolvers)
     except OSError as error:
-        raise ConfigError(f"failed to resolve {host!r}: {error}", word.place) from error
+        raise ConfigError(f"failed to resolve {host.name!r}: {error}", place) from error
     if not found:
-        raise ConfigError(f"failed to resolve {host!r}: it has no address", word.place)
-    return found
-
-
-def _system(host: str) -> list[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return list(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
-
-
-def _asked(host: str, resolvers: Sequence[tuple[str, int]]) -> list[str]:
-    """IPv4 addresses, then IPv6 ones, of the first nameserver that has any. Raises OSError."""
-    fault: OSError | None = None
-    for resolver in resolvers:
-        found: list[str] = []
-        try:
-            for qtype in (QTYPE.A, QTYPE.AAAA):
-                found += _ask(Question.of(host, qtype), resolver)
-        except OSError as error:
-            fault = error
-        if found:
-            return found
-    if fault is not None:
-        raise fault
-    return []
-
-
-def _ask(question: Question, resolver: tuple[str, int]) -> list[str]:
-    """The addresses in a nameserver's reply. Raises OSError without one."""
-    family = socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET
-    asked, id = probe(question), os.urandom(2)
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(_RESOLVE_S)
-        sock.connect(resolver)
-        sock.send(id + asked.rest)
-        for _ in range(_TRIES):
-            octets = sock.recv(0xFFFF)
-            try:
-                found = reply_to(asked, octets)
-                if octets[:2] == id and found is not None:
-                    answer = sections(found)[0]
-                    return [str(each.rdata) for each in answer if each.rtype == question.qtype]
-            except MalformedMessage as error:
-                raise OSError(f"{endpoint(*resolver)}: {error}") from error
-    raise OSError(f"{endpoint(*resolver)} sends replies to other questions")
+        raise ConfigError(f"failed to resolve {host.name!r}: it has no address", place)
+    return [host.target._replace(host=each) for each in found]

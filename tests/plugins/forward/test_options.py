@@ -1,16 +1,17 @@
 import asyncio
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dns import rdatatype
 
-from clusterdns.plugins.forward import Forward, targets
+from clusterdns.plugins.forward import Forward, hostnames
 from clusterdns.plugins.forward.options import Options, read
 from clusterdns.plugins.forward.targets import Target
 from tests.plugins.asking import fault, lines, new_setup, parsed
-from tests.plugins.forward.stubs import Asked, reply, unused_port, upstream, with_rcode
+from tests.plugins.forward.stubs import Asked, reply, silent, unused_port, upstream, with_rcode
 
 PKI = Path(__file__).parent / "pki"
 
@@ -215,7 +216,7 @@ FILES = {
         ["[388:d254:7aec:6892:9f7f:e93b:5806:1b0f]:53"],
     ),
     "one twice": (
-        "nameserver ::1\nnameserver 0::1\nnameserver 127.0.0.53",
+        "nameserver ::1\nnameserver 0::1\nnameserver 127.0.0.53\nnameserver ::1",
         ["[::1]:53", "127.0.0.53:53"],
     ),
 }
@@ -256,7 +257,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError("Name or service not known")
         return known[host]
 
-    monkeypatch.setattr(targets, "_system", system)
+    monkeypatch.setattr(hostnames, "_system", system)
 
 
 @pytest.mark.usefixtures("hosts")
@@ -389,5 +390,38 @@ async def test_host_names_by_nameservers_of_their_own() -> None:
         alone = f"forward . dns.test {{\n resolver 127.0.0.1:{first.port}\n}}"
         expected = "1:11: failed to resolve 'dns.test': it has no address"
         assert await asyncio.to_thread(fault, alone) == expected
-    refused = f"forward . dns.test {{\n resolver 127.0.0.1:{unused_port()}\n}}"
-    assert fault(refused).startswith("1:11: failed to resolve 'dns.test': ")
+    port = unused_port()
+    refused = f"forward . dns.test {{\n resolver 127.0.0.1:{port}\n}}"
+    expected = (
+        f"1:11: failed to resolve 'dns.test': 127.0.0.1#{port}: [Errno 111] Connection refused"
+    )
+    assert fault(refused) == expected
+
+
+async def test_a_nameserver_says_nothing_to_the_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are asked, and within a time that nobody can lengthen by sending nonsense."""
+    monkeypatch.setattr(hostnames, "RESOLVE_S", 0.3)
+
+    def nonsense(asked: Asked) -> list[bytes]:
+        return [b"\0\0" + reply(asked)[2:]] * 50
+
+    async with upstream(silent) as quiet, upstream(nonsense) as liar, upstream() as good:
+        two = f"127.0.0.1:{quiet.port} 127.0.0.1:{liar.port}"
+        text = f"forward . 10.0.0.1 dns.test {{\n resolver {two}\n}}"
+        expected = f"1:20: failed to resolve 'dns.test': 127.0.0.1#{liar.port}: timed out"
+        assert await asyncio.to_thread(fault, text) == expected
+        text = f"forward . dns.test {{\n resolver {two} 127.0.0.1:{good.port}\n}}"
+        assert await asyncio.to_thread(addresses, text) == ["192.0.2.1:53"]
+
+
+def test_host_names_are_looked_up_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow nameserver delays a start by one of them, and not by all; their order stays."""
+    together = threading.Barrier(15, timeout=5)
+
+    def system(host: str) -> list[str]:
+        together.wait()
+        return [f"10.0.0.{host[1:]}"]
+
+    monkeypatch.setattr(hostnames, "_system", system)
+    text = f"forward . {' '.join(f'n{n}' for n in range(15))}"
+    assert addresses(text) == [f"10.0.0.{n}:53" for n in range(15)]
