@@ -38,6 +38,7 @@ class Acl(Plugin):
     """Decides by the first policy that fits, in the first stanza that has one; else allows."""
 
     name = "acl"
+    passes_notify = True
     sees = Sees.CLIENT
 
     def __init__(self, stanzas: Sequence["Stanza"]) -> None:

@@ -73,6 +73,7 @@ class Errors(Plugin):
     consolidations: list[Consolidation] = field(default_factory=list)
 
     name = "errors"
+    passes_notify = True
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Errors":

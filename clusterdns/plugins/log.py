@@ -63,6 +63,7 @@ class Log(Plugin):
     """Writes the line of the first rule whose zone the name is in, if it is of its classes."""
 
     name = "log"
+    passes_notify = True
     sees = Sees.EVERY_QUERY
 
     def __init__(self, rules: Sequence[Rule], setup: Setup) -> None:

@@ -12,6 +12,7 @@ class Metadata(Plugin):
     """Collects labels of queries in its zones from all directives of the server block."""
 
     name = "metadata"
+    passes_notify = True
 
     def __init__(self, zones: Sequence[str], setup: Setup) -> None:
         self.zones = tuple(zones)
