@@ -34,8 +34,11 @@ def nothing_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(text: str, openmetrics: bool = False) -> dict[str, Metric]:
-    """Families by name, as Prometheus's parser for Python has them."""
-    return {each.name: each for each in (of_openmetrics if openmetrics else of_text)(text)}
+    """Families by name, as Prometheus's parser for Python has them; none may be there twice."""
+    found = list((of_openmetrics if openmetrics else of_text)(text))
+    families = {each.name: each for each in found}
+    assert len(families) == len(found), sorted(each.name for each in found)
+    return families
 
 
 def series(families: Mapping[str, Metric], sample: str) -> SERIES:

@@ -2,6 +2,8 @@
 
 import socket
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +14,7 @@ from clusterdns.errors import ConfigError
 from tests.certificates import client_context, make, make_ca
 from tests.metering import nothing_counted, read, series
 from tests.objects import service
+from tests.plugins.forward import stubs
 from tests.scenarios.asking import At, answer, ask, becomes
 from tests.scenarios.processes import free_port
 from tests.scenarios.servers import Server, served, started, write
@@ -149,6 +152,55 @@ example.net:{port} {{
         ("whoami", own, "", "example.org."): 1,
     }
     assert "python_threads" in told
+
+
+async def test_upstreams_are_told_under_names_of_both_generations(tmp_path: Path) -> None:
+    """4.4, and those until CoreDNS 1.11; each query once, and no probe among them."""
+    gone = free_port()
+    async with stubs.upstream() as stub, stubs.upstream(stubs.with_rcode(3)) as other:
+        corefile = f"""
+.:0 {{
+    bind 127.0.0.1
+    prometheus 127.0.0.1:0
+    forward example.net 127.0.0.1:{other.port}
+    forward . 127.0.0.1:{gone} 127.0.0.1:{stub.port} {{
+        policy sequential
+        health_check 10ms
+    }}
+}}
+"""
+        async with started(tmp_path, corefile=corefile) as server:
+            for n in range(5):
+                await ask(server.at, f"n{n}.example.org", tcp=n > 2)
+            await ask(server.at, "example.net")
+            upstreams = server.app.configuration.plugins[-1].forwarders[1].upstreams  # type: ignore[attr-defined]
+            await becomes("True", partial(_told, lambda: upstreams[0].is_down))
+            told = await scraped(server)
+    to, net, dead = (f"127.0.0.1:{port}" for port in (stub.port, other.port, gone))
+    of = "coredns_proxy_request_duration_seconds_count"
+    assert told[of] == {("forward", "NOERROR", to): 5, ("forward", "NXDOMAIN", net): 1}
+    assert told["coredns_forward_request_duration_seconds_count"] == {
+        ("NOERROR", to): 5,
+        ("NXDOMAIN", net): 1,
+    }
+    assert told["coredns_forward_requests_total"] == {(to,): 5, (net,): 1}
+    assert told["coredns_forward_responses_total"] == {("NOERROR", to): 5, ("NXDOMAIN", net): 1}
+    assert told["coredns_forward_request_count_total"] == {(to,): 5, (net,): 1}
+    (failures,) = told["coredns_forward_healthcheck_failures_total"].values()
+    assert failures >= 3
+    assert told["coredns_proxy_healthcheck_failures_total"] == {("forward", dead): failures}
+    for name in ("hits", "misses"):
+        found = told[f"coredns_proxy_conn_cache_{name}_total"]
+        assert told[f"coredns_forward_conn_cache_{name}_total"] == {
+            (proto, where): times for (proto, _, where), times in found.items()
+        }
+    assert found["tcp", "forward", to] == 1
+    assert told["coredns_forward_healthcheck_broken_total"] == {(): 0}
+    assert told["coredns_forward_max_concurrent_rejects_total"] == {(): 0}
+
+
+async def _told(is_so: Callable[[], bool]) -> str:
+    return str(is_so())
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this host has no IPv6")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from clusterdns.plugins.forward import exchange
 from clusterdns.plugins.forward.attempt import Attempt, Done, Ids, Timeouts
 from clusterdns.plugins.forward.datagrams import Datagrams
 from clusterdns.plugins.forward.exchange import Asked
-from clusterdns.plugins.forward.figures import Figures
+from clusterdns.plugins.forward.figures import Figures, Probes
 from clusterdns.plugins.forward.healthcheck import PROBE_S, HealthCheck
 from clusterdns.plugins.forward.options import Options
 from clusterdns.plugins.forward.streams import Streams
@@ -20,6 +21,7 @@ from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received
 
 NS = 2  # qtype of health probes
+JITTER = 0.2  # of the pause between two of them: replicas lose an upstream all at once
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Upstream:
         self.is_stream = options.force_tcp or target.is_tls or target.is_https
         self._timeouts = timeouts
         self._figures = Figures(target.address)
+        self._probes = Probes(target.address)
         self._datagrams = Datagrams(
             target, options.source_address, options.expire_s, options.max_idle_conns, ids
         )
@@ -89,16 +92,22 @@ class Upstream:
         self._judge()
 
     def ask(
-        self, question: Asked, by_stream: bool, seconds: float, done: Done, now: float
+        self,
+        question: Asked,
+        by_stream: bool,
+        seconds: float,
+        done: Done,
+        now: float,
+        figures: Figures | None = None,
     ) -> Attempt:
         """Sends a question; `done` is called with the reply or what went wrong, and never before
         this returns. Raises UpstreamError if it cannot even be sent.
 
-        seconds: for the reply. now: monotonic seconds.
+        seconds: for the reply. now: monotonic seconds. figures: what counts it, if not as a query.
         """
         if self._is_closed:
             raise UpstreamError(f"{self.address} is not asked any more: the server stops")
-        attempt = Attempt(question, self._figures, self._timeouts, done, now)
+        attempt = Attempt(question, figures or self._figures, self._timeouts, done, now)
         if by_stream or self.is_stream:
             self._streams.send(attempt, now)
         else:
@@ -141,7 +150,7 @@ class Upstream:
         await self._streams.close()
 
     def _ask_soon(self, question: Asked, done: Done) -> Attempt:
-        return self.ask(question, False, PROBE_S, done, time.monotonic())
+        return self.ask(question, False, PROBE_S, done, time.monotonic(), self._probes)
 
     def _send_probe(self) -> None:
         try:
@@ -158,7 +167,7 @@ class Upstream:
             if was_down:
                 log.info("upstream %s is back", self.address)
             return
-        self._figures.probe_failed()
+        self._probes.probe_failed()
         self.health.failed()
         self._judge()
         if self.is_down and not was_down:
@@ -168,6 +177,7 @@ class Upstream:
         self.is_usable = not (self._is_aside or self.is_down)
 
     def _probe_later(self, seconds: float) -> None:
+        seconds *= random.uniform(1 - JITTER, 1 + JITTER)
         self._pause = asyncio.get_running_loop().call_later(seconds, self.health.due)
 
 

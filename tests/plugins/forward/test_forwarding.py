@@ -126,7 +126,6 @@ async def test_an_upstream_that_is_down_is_left_out_until_it_is_back(
         assert not first.is_usable
         failures = figures.healthcheck_failures.values["forward", f"{HOST}:{port}"]
         assert failures >= 3
-        assert figures.old_healthcheck_failures.values[f"{HOST}:{port}",] == failures
         loop = asyncio.get_running_loop()
         back: list[bytes] = []
 
@@ -143,9 +142,25 @@ async def test_an_upstream_that_is_down_is_left_out_until_it_is_back(
         await until(lambda: first.is_usable)
         transport.close()
     assert back[0][2:] == bytes.fromhex("010000010000000000000000020001")  # . NS, RD
+    counted = {labels[2] for labels in figures.durations.buckets if labels[1] == first.address}
+    assert not counted  # 4.4: probes are no queries
     texts = [each.message for each in caplog.records]
     assert texts[0].startswith(f"upstream {HOST}:{port} is down: read udp ")
     assert texts[1] == f"upstream {HOST}:{port} is back"
+
+
+async def test_pauses_between_probes_differ() -> None:
+    """Replicas that lose an upstream at the same time do not ask it at the same time ever after."""
+    async with forwarding(f"forward . {HOST}") as plugin:
+        upstream = plugin.forwarders[0].upstreams[0]
+        now, pauses = asyncio.get_running_loop().time(), set()
+        for _ in range(50):
+            upstream._probe_later(10)
+            assert upstream._pause is not None
+            pauses.add(round(upstream._pause.when() - now, 2))
+            upstream._pause.cancel()
+        assert 7.9 < min(pauses) < 9.5
+        assert 10.5 < max(pauses) < 12.1
 
 
 async def test_probes_are_as_configured() -> None:
