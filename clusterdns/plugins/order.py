@@ -14,7 +14,7 @@ from clusterdns.corefile.tree import Directive, ServerBlock
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Plugin, Setup, nearest
 
-# CoreDNS 1.14.7's, complete, so that what is not there yet is told from what is misspelled.
+# CoreDNS 1.14.7's, complete; those that are not here are told of in `refusals`.
 ORDER = (
     *("root", "metadata", "geoip", "cancel", "proxyproto", "quic", "grpc_server", "https"),
     *("https3", "timeouts", "multisocket", "reload", "nsid", "bufsize", "bind", "debug", "trace"),
@@ -24,28 +24,6 @@ ORDER = (
     *("clouddns", "k8s_external", "kubernetes", "file", "auto", "secondary", "etcd", "loop"),
     *("forward", "grpc", "erratic", "whoami", "on", "sign", "view", "nomad"),
 )
-
-_OTHER_SERVER = "run CoreDNS beside this server for it, and `forward` its zone there"
-_NOT_A_DNS_MATTER = "take the line out"
-NEVER = {  # what will not be here, and what to do about it
-    "azure": _OTHER_SERVER,
-    "clouddns": _OTHER_SERVER,
-    "dnssec": "sign the zone elsewhere and serve it with `file`; cluster names are not signed",
-    "dnstap": "`log` and `prometheus` tell of queries",
-    "etcd": _OTHER_SERVER,
-    "geoip": _OTHER_SERVER,
-    "grpc": "use `forward` with tls:// instead",
-    "grpc_server": "serve dns:// or tls:// instead",
-    "https3": "serve dns:// or tls:// instead",
-    "nomad": _OTHER_SERVER,
-    "on": _NOT_A_DNS_MATTER,
-    "quic": "serve dns:// or tls:// instead",
-    "route53": _OTHER_SERVER,
-    "rrl": "it is no part of CoreDNS either; `acl` and the network's policies limit who asks",
-    "sign": "sign the zone elsewhere and serve it with `file`",
-    "trace": "`log` and `prometheus` tell of queries",
-    "tsig": _OTHER_SERVER,
-}
 
 # Those that only configure, in CoreDNS: metrics do not list them among what queries pass.
 NOT_PASSED = {
@@ -111,11 +89,9 @@ def _by_name(directives: Iterable[Directive], setup: Setup) -> list[list[Directi
 
 
 def _why_not(name: str) -> str:
-    if name in NEVER:
-        return f"directive {name!r} of CoreDNS is not part of clusterdns: {NEVER[name]}"
-    if name in ORDER:
-        return f"directive {name!r} of CoreDNS does not exist in this version of clusterdns yet"
-    return f"unknown directive {name!r}; {nearest(name, known())}"
+    from clusterdns.plugins.refusals import refusal
+
+    return refusal(name) or f"unknown directive {name!r}; {nearest(name, known())}"
 
 
 def _module(word: str) -> str:

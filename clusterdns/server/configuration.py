@@ -186,7 +186,9 @@ def _from(block: ServerBlock, name: str) -> list[str]:
 
 def _not_served(key: Key) -> ConfigError:
     return ConfigError(
-        f"{key.transport}:// is not served here; there are {', '.join(SERVED)}", key.place
+        f"{key.transport}:// is not served here; there are {', '.join(SERVED)}: "
+        "have a proxy in front that speaks it",
+        key.place,
     )
 
 

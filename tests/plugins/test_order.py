@@ -7,7 +7,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.parser import parse
 from clusterdns.errors import ConfigError, Place
 from clusterdns.plugins.base import Plugin, Sees
-from clusterdns.plugins.order import NEVER, ORDER, build, known, plugin_class
+from clusterdns.plugins.order import ORDER, build, known, plugin_class
 from tests.plugins.asking import new_setup
 
 HERE = (
@@ -76,18 +76,6 @@ def test_what_each_must_see(name: str) -> None:
         ("kubernetes.plugin", "unknown directive 'kubernetes.plugin'; did you mean 'kubernetes'?"),
         ("xyzzy", f"unknown directive 'xyzzy'; there are {', '.join(sorted(known()))}"),
         ("", "unknown directive ''; there are "),
-        *(
-            (name, f"directive '{name}' of CoreDNS is not part of clusterdns: {reason}")
-            for name, reason in NEVER.items()
-        ),
-        *(
-            (
-                name,
-                f"directive '{name}' of CoreDNS does not exist in this version of clusterdns yet",
-            )
-            for name in ORDER
-            if name not in NEVER and name not in known()
-        ),
     ],
 )
 def test_what_does_not_exist(name: str, message: str) -> None:

@@ -159,9 +159,18 @@ async def test_idle_connections_end(made: Path) -> None:
     ("text", "expected"),
     [
         ("tls://. {\n whoami\n}", "1:1: tls://.:853 needs a `tls` with its certificate"),
-        ("quic://. {\n whoami\n}", "1:1: quic:// is not served here; there are dns, tls"),
-        ("https://. {\n whoami\n}", "1:1: https:// is not served here; there are dns, tls"),
-        ("grpc://. {\n whoami\n}", "1:1: grpc:// is not served here; there are dns, tls"),
+        (
+            "quic://. {\n whoami\n}",
+            "1:1: quic:// is not served here; there are dns, tls: have a proxy",
+        ),
+        (
+            "https://. {\n whoami\n}",
+            "1:1: https:// is not served here; there are dns, tls: have a proxy",
+        ),
+        (
+            "grpc://. {\n whoami\n}",
+            "1:1: grpc:// is not served here; there are dns, tls: have a proxy",
+        ),
         (
             "tls://. {\n tls tls.crt missing.key\n whoami\n}",
             "2:2: missing.key: No such file or directory",
