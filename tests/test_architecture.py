@@ -32,6 +32,7 @@ CONVERSIONS = {"socket.inet_ntop", "socket.inet_pton", "socket.AF_INET", "socket
 HTTP = ("cluster/apiserver", "web/", "plugins/forward/https.py")
 # What one plugin may see of the others.
 SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.waiter", "plugins.zonefiles"}
+SHARED |= {"plugins.refusals"}
 SHARED |= {f"plugins.expressions{name}" for name in ("", ".expression", ".functions")}
 FILES = sorted(ROOT.rglob("*.py"))
 
