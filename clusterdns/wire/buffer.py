@@ -23,13 +23,17 @@ class MessageBuffer(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
 
     dnslib's own buffer also compresses names, but takes pointers beyond 14 bits for good, which
     breaks every message over 16 KiB. Here a name found twice becomes a pointer only if the first
-    stands low enough, and only if every octet is equal, so that each name keeps its spelling.
+    stands low enough, and only if every octet is equal, so that each name keeps its spelling. But
+    an owner that is the name asked for is spelled like it (`asked`), whoever made the record for
+    whatever client.
     """
 
     def __init__(self, start: bytes) -> None:
         self.data = bytearray(start)
         self.names: dict[tuple[bytes, ...], int] = {}
         self._compress = True
+        self._asked: tuple[bytes, ...] = ()  # folded labels
+        self._asked_at = 0
 
     @property
     def offset(self) -> int:
@@ -48,12 +52,18 @@ class MessageBuffer(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
             self.names.setdefault(labels[i:], at)
             at += len(label) + 1
 
+    def asked(self, labels: tuple[bytes, ...], at: int) -> None:
+        """The labels of the name asked for, which stands at this offset."""
+        self.remember(labels, at)
+        self._asked = tuple([label.lower() for label in labels])
+        self._asked_at = at
+
     def record(self, record: RR) -> None:
         """Append a record.
 
         Raises ResolveError for one that has no wire form: a name that is none, too much rdata.
         """
-        self.encode_name(record.rname)
+        self._owner(record.rname.label)
         data, rdata = self.data, record.rdata
         rtype = record.rtype
         if type(rdata) in (A, AAAA):  # nearly all there are, and five times as fast so
@@ -68,6 +78,23 @@ class MessageBuffer(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
         if len(data) - start > 0xFFFF:  # RDLENGTH has 16 bits
             raise ResolveError(f"{record.rname}: {len(data) - start} octets of rdata are too much")
         _LENGTH.pack_into(data, start - 2, len(data) - start)
+
+    def _owner(self, labels: tuple[bytes, ...]) -> None:
+        """Append the owner of a record."""
+        at = self.names.get(labels)
+        if at is None and self._is_asked(labels):
+            at = self._asked_at
+        if at is None:
+            self._write(labels, True)
+        else:
+            self.data += _LENGTH.pack(POINTER | at)
+
+    def _is_asked(self, labels: tuple[bytes, ...]) -> bool:
+        """Whether these are the labels asked for, in whatever letter case."""
+        asked = self._asked
+        if len(labels) != len(asked):
+            return False
+        return bool(labels) and tuple([label.lower() for label in labels]) == asked
 
     def encode_name(self, name: DNSLabel) -> None:
         """Append a name, as a pointer where its place allows that."""

@@ -200,7 +200,7 @@ def encode(
     opt = _packed(edns)
     room = limit - len(opt)
     buffer = MessageBuffer(_start(id, flags, (0, 0, 0), question))
-    buffer.remember(question.labels, HEADER)
+    buffer.asked(question.labels, HEADER)
     data, pack = buffer.data, buffer.record
     start = len(data)
     ends = []

@@ -58,7 +58,7 @@ class _Start:
     def message(self) -> MessageBuffer:
         """A message without records."""
         buffer = MessageBuffer(self._octets)
-        buffer.remember(self._question.labels, HEADER)
+        buffer.asked(self._question.labels, HEADER)
         return buffer
 
     def finished(self, buffer: MessageBuffer, count: int) -> bytes:

@@ -113,9 +113,15 @@ def test_owner_spelled_as_the_question_is_a_pointer_to_it() -> None:
     assert octets[WEB.end :] == b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4\x0a\3\0\1"
 
 
-def test_another_spelling_is_kept() -> None:
+def test_owners_are_spelled_as_asked() -> None:
+    """D11: a record may have been made for another client, who spelled the name otherwise."""
     octets = reply(WEB, [address("web.shop.svc.Cluster.local", (10, 3, 0, 1))])
-    assert octets[WEB.end :].startswith(b"\3web\xc0\x10")
+    assert octets[WEB.end :].startswith(b"\xc0\x0c\0\1")
+
+
+def test_another_spelling_of_other_names_is_kept() -> None:
+    octets = reply(WEB, [address("a.web.shop.svc.Cluster.local", (10, 3, 0, 1))])
+    assert octets[WEB.end :].startswith(b"\1a\3web\xc0\x10")
 
 
 RFC_3597 = {
