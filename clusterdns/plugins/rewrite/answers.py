@@ -9,7 +9,7 @@ from dnslib import DNAME, QTYPE, RD, RR, DNSLabel
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.rewrite.matchers import Rewriting
-from clusterdns.wire.question import Question
+from clusterdns.wire.question import Question, presented
 
 # The name in the rdata of these types, as dnslib calls it; of a SOA that is MNAME alone.
 VALUES = {
@@ -69,7 +69,7 @@ class Renamed:
 
     def _name(self, name: DNSLabel) -> DNSLabel:
         """The name itself if it is none to rename."""
-        new = self.rewriting(Question.of(name, 0).text)
+        new = self.rewriting(presented(name.label))
         return name if new is None else self.asked.spelled(valid(new, "in a reply").labels)
 
 

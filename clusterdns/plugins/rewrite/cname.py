@@ -64,9 +64,9 @@ class Followed:
     query: Query
 
     async def apply(self, reply: Reply) -> None:
-        """The CNAME records as far as that one stay, all behind them is the new target's.
+        """The CNAME records as far as that one stay, the answer behind them is the new target's.
 
-        A target that cannot be had leaves the reply as it was, and not to be kept.
+        As in CoreDNS the rcode and the other sections stay. A target that cannot be had leaves the reply as it was, and not to be kept.
         """
         chain: list[RR] = []
         for record in reply.answer:
@@ -95,8 +95,6 @@ class Followed:
             reply.rests_on((), 0.0)
             return
         reply.answer = [*chain, *found.answer]
-        reply.authority, reply.additional = found.authority, found.additional
-        reply.rcode = found.rcode  # that of the last name in the chain, RFC 6604 section 3
         reply.truncated = found.truncated
         reply.authentic = False
         reply.rests_on(found.keys, found.until)

@@ -46,15 +46,24 @@ class Edns0Rule(Rule):
 
     data: what it holds; None for `unset`.
     revert: replies are as if the rule had not been.
+    doubles: `append` puts it beside one that is there; else it leaves the query alone then.
     """
 
     field = "edns0"
 
-    def __init__(self, action: str, code: int, data: Data | None, revert: bool = False) -> None:
+    def __init__(
+        self,
+        action: str,
+        code: int,
+        data: Data | None,
+        revert: bool = False,
+        doubles: bool = False,
+    ) -> None:
         self.action = action
         self.code = code
         self.data = data
         self.revert = revert
+        self.doubles = doubles
         self.sees = Sees.QUESTION if data is None else data.sees
         self.options = frozenset({code})
 
@@ -75,26 +84,33 @@ class Edns0Rule(Rule):
             _count(rest, 1 if what == "local" else 0, action)
             return cls(how, _code(rest[0]) if rest else _CODES[what], None)
         _count(rest, 0 if what == "nsid" else 2, action)
-        return cls(
-            how, _code(rest[0]) if what == "local" else _CODES[what], _DATA[what](rest), revert
-        )
+        code = _code(rest[0]) if what == "local" else _CODES[what]
+        # CoreDNS looks for one that is there when the data are of the query, and not otherwise
+        doubles = what == "nsid" or (what == "local" and not _is_variable(rest[1]))
+        return cls(how, code, _DATA[what](rest), revert, doubles)
 
     def change(self, query: Query, name: str) -> Change | None:
         edns = query.edns or Edns()
         old = next((option for option in edns.options if option.code == self.code), None)
         if self.action == UNSET:
             return Change(edns=_without(query.edns, self.code))
+        if self.action == APPEND and self.doubles:
+            old = None
         if (self.action == REPLACE and old is None) or (self.action == APPEND and old is not None):
             return None
         assert self.data is not None
         data = self.data.of(query)
         if data is None:
             return None
-        options = _with(edns.options, Option(self.code, data))
-        if old is None:
-            options.append(Option(self.code, data))
-        replies = (Reverted(self.code, old and old.data),) if self.revert else ()
+        option = Option(self.code, data)
+        options = [*edns.options, option] if old is None else _with(edns.options, option)
+        replies = (Reverted(self.code, old and old.data),) if self._reverts(old) else ()
         return Change(edns=replace(edns, options=tuple(options)), replies=replies)
+
+    def _reverts(self, old: Option | None) -> bool:
+        """Whether replies are changed: those with the NSID that a client asked for are not, as in
+        CoreDNS; it is for the client."""
+        return self.revert and not (self.code == NSID and old is not None)
 
 
 def message(query: Query, question: Question, edns: Edns) -> bytes:
@@ -146,10 +162,14 @@ def _code(word: Token) -> int:
     raise ConfigError(f"{text!r} is no option code of 0 to {MOST_CODE}", word.place)
 
 
+def _is_variable(word: Token) -> bool:
+    return word.text.startswith("{") and word.text.endswith("}")
+
+
 def _local(words: Sequence[Token]) -> Data:
     """0x and hexadecimal digits, {VARIABLE}, or a text as it stands."""
     word = words[1]
-    if word.text.startswith("{") and word.text.endswith("}"):
+    if _is_variable(word):
         return variable(word)
     if not word.text.startswith("0x"):
         return constant(word.text.encode())

@@ -1,7 +1,8 @@
 """Which names a rule is about, and what they become: exact, prefix, suffix, substring, regex.
 
-All compare texts, as CoreDNS does: absolute, in lower case, in presentation form. So a suffix need
-not begin at a label, unless its first character is a dot.
+All compare texts, as CoreDNS does: absolute, in presentation form, those of questions in lower case.
+So a suffix need not begin at a label, unless its first character is a dot. Names in replies have
+the spelling of whoever sent them, of which what is not exchanged stays.
 """
 
 import re
@@ -60,7 +61,7 @@ def rewriting(how: str, old: str, new: str) -> Rewriting:
     ways: dict[str, Rewriting] = {
         EXACT: lambda name: new if name == old else None,
         PREFIX: lambda name: new + name[len(old) :] if name.startswith(old) else None,
-        SUFFIX: lambda name: name.removesuffix(old) + new if name.endswith(old) else None,
+        SUFFIX: lambda name: _with_end(name, old, new) if name.lower().endswith(old) else None,
         SUBSTRING: lambda name: name.replace(old, new) if old in name else None,
     }
     return ways[how]
@@ -71,11 +72,16 @@ def remapping(old: str, new: str) -> Rewriting:
     below = "." + old
 
     def remapped(name: str) -> str | None:
-        if name == old:
+        folded = name.lower()
+        if folded == old:
             return new
-        return name.removesuffix(old) + new if name.endswith(below) else None
+        return _with_end(name, old, new) if folded.endswith(below) else None
 
     return remapped
+
+
+def _with_end(name: str, old: str, new: str) -> str:
+    return name[: len(name) - len(old)] + new
 
 
 def substituting(found: Pattern, new: str) -> Rewriting:

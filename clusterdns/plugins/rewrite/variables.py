@@ -10,6 +10,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.names import parse_address
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Query, Sees, nearest
+from clusterdns.wire.question import presented
 
 _PORT = struct.Struct("!H")
 _SUBNET = struct.Struct("!HBB")  # family, source and scope prefix length, RFC 7871 section 6
@@ -87,7 +88,7 @@ def _server(query: Query) -> bytes | None:
 
 
 VARIABLES = {
-    "qname": Data(lambda query: query.question.text.encode()),
+    "qname": Data(lambda query: presented(query.question.labels).encode()),
     "qtype": Data(lambda query: _PORT.pack(query.question.qtype)),
     "client_ip": Data(_client, Sees.CLIENT),
     "client_port": Data(lambda query: _PORT.pack(query.peer[1]), Sees.CLIENT),
