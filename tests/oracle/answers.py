@@ -136,4 +136,4 @@ def opt_of(message: dns.message.Message) -> Opt | None:
     if message.edns < 0:
         return None
     options = tuple((int(o.otype), o.to_wire() or b"") for o in message.options)
-    return Opt(message.payload, message.edns, message.ednsflags & 0xFFFF, options)
+    return Opt(int(message.payload), message.edns, message.ednsflags & 0xFFFF, options)

@@ -24,7 +24,7 @@ from tests.oracle.servers import (
     free_port,
     running,
 )
-from tests.oracle.upstreams import Script, Upstream, upstream
+from tests.oracle.upstreams import Script, Seen, Upstream, upstream
 
 needs_coredns = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
 
@@ -88,23 +88,29 @@ async def compare(
     met: Counter[str],
     *,
     in_order: bool = False,
+    ours_as: Rule | None = None,
 ) -> tuple[dict[Question, Answer], dict[Question, Answer]]:
     """Asks both, and fails where ours is not what the rules make of CoreDNS's answer.
 
     in_order: the records of the answers are in one order, too.
+    ours_as: makes of our answer what is compared.
     """
     (theirs, raws), (ours, octets) = [await answers(side.port, asked) for side in pair]
     report = Report(len(asked))
+    zones: set[tuple[str, ...]] = set()
     for question in asked:
         raw, answer = theirs[question] or NOTHING, ours[question] or NOTHING
         expected, used = apply(rules, question, raw)
         report.rules.update(used)
-        problem = _problem(expected, answer)
+        problem = _problem(expected, ours_as(question, answer) if ours_as else answer)
         if in_order and not problem and raw is not NOTHING:
             problem = _order(raws[question], octets[question])
         if problem:
             text = told(question, problem, expected, raw, answer, frozenset(used))
-            report.differences.append(text)
+            zone = tuple(question.name.lower().split(".")[-3:])
+            at = 0 if zone not in zones else len(report.differences)  # one of each zone first
+            report.differences.insert(at, text)
+            zones.add(zone)
     met.update(report.rules)
     met["questions"] += report.asked
     assert not report.differences, str(report)
@@ -147,15 +153,20 @@ def apply(rules: Rules, question: Question, raw: Answer) -> tuple[Answer, list[s
     return expected, used
 
 
-def same_questions(pair: Sides, *, counted: bool = True) -> None:
-    """Fails where the upstreams of the two were not asked the same."""
+def same_questions(pair: Sides, seen: Callable[[Seen], Seen] = lambda seen: seen) -> None:
+    """Fails where the upstreams of the two were not asked the same.
+
+    How often does not count, nor letter case: one of ours answers all who wait for it.
+    seen: leaves out what is not to be compared.
+    """
     for number, (one, other) in enumerate(zip(pair[0].upstreams, pair[1].upstreams, strict=True)):
-        theirs, ours = Counter(one.asked()), Counter(other.asked())
-        if not counted:
-            theirs, ours = Counter(set(theirs)), Counter(set(ours))
-        problem = [f"CoreDNS asked, not we: {n} x {s}" for s, n in (theirs - ours).items()]
-        problem += [f"we asked, not CoreDNS: {n} x {s}" for s, n in (ours - theirs).items()]
-        assert not problem, f"upstream {number}:\n" + "\n".join(problem[:20])
+        theirs, ours = [
+            {seen(s._replace(name=s.name.lower())) for s in upstream.asked()}
+            for upstream in (one, other)
+        ]
+        problem = [f"CoreDNS asked, not we: {s}" for s in sorted(theirs - ours, key=str)]
+        problem += [f"we asked, not CoreDNS: {s}" for s in sorted(ours - theirs, key=str)]
+        assert not problem, f"upstream {number}:\n" + "\n".join(problem[:40])
 
 
 def own_opt(question: Question, raw: Answer) -> Answer:
@@ -165,6 +176,19 @@ def own_opt(question: Question, raw: Answer) -> Answer:
     flags = question.edns.flags & 0x8000 if question.edns else 0
     options = tuple(option for option in raw.opt.options if option[0] == EDE)
     return replace(raw, opt=Opt(OUR_SIZE, 0, flags, options))
+
+
+def asked_for_opt(question: Question, raw: Answer) -> Answer:
+    """D39: an OPT record only for those who sent one."""
+    return raw if question.edns else replace(raw, opt=None)
+
+
+def passed_opt(question: Question, raw: Answer) -> Answer:
+    """D5 for what an upstream put into its OPT record: our size, its options."""
+    opt = raw.opt
+    return (
+        raw if opt is None else replace(raw, opt=Opt(OUR_SIZE, 0, opt.flags & 0x8000, opt.options))
+    )
 
 
 def recursive(question: Question, raw: Answer) -> Answer:
@@ -190,6 +214,25 @@ def as_asked(question: Question, raw: Answer) -> Answer:
 
 def _spelled(record: Record, name: str) -> Record:
     return record._replace(owner=name) if record.owner.lower() == name.lower() else record
+
+
+def in_lower_case(question: Question, raw: Answer) -> Answer:
+    """The answer as far as letter case counts for nothing but owners that are the name asked for."""
+    name = raw.question.partition(" ")[0]
+
+    def folded(section: Section) -> Section:
+        return tuple(
+            sorted(
+                r._replace(
+                    owner=r.owner if r.owner == name else r.owner.lower(),
+                    data=r.data if r.type == "TXT" else r.data.lower(),
+                )
+                for r in section
+            )
+        )
+
+    answer, authority, additional = map(folded, raw.sections)
+    return replace(raw, answer=answer, authority=authority, additional=additional)
 
 
 USUAL: Rules = {"D5": own_opt, "D11": as_asked}

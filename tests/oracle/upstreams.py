@@ -9,7 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import dns.flags
 import dns.message
@@ -72,7 +72,7 @@ class Upstream:
         asked = query.question[0]
         kind = dns.rdatatype.to_text(asked.rdtype)
         flags = dns.flags.to_text(query.flags)
-        seen = Seen(str(asked.name), kind, asked.rdclass, flags, opt_of(query), transport)
+        seen = Seen(str(asked.name), kind, int(asked.rdclass), flags, opt_of(query), transport)
         self.seen.append(seen)
         label = str(asked.name).lower().partition(".")[0].partition("-")[0]
         said = self.script.get(f"{label} {kind}") or self.script.get(label) or self.script[""]
@@ -115,8 +115,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         after_s, octets = self._upstream.replies(data, "udp")
