@@ -18,6 +18,7 @@ BAD = {
     "reload 1s": "1:8: 1s is no duration of 2.0s and up",
     "reload 0s": "1:8: 0s is no duration of 2.0s and up",
     "reload -30s": "1:8: -30s is no duration of 2.0s and up",
+    "reload off": "1:8: 'off' is no duration, which has a unit, as in 30s or 1h30m",
     "reload 10": "1:8: '10' is no duration, which has a unit, as in 30s or 1h30m",
     "reload 10s 500ms": "1:12: 500ms is no jitter, which is 0 or 1s and up",
     "reload 10s -1s": "1:12: -1s is no jitter, which is 0 or 1s and up",
