@@ -114,21 +114,36 @@ class EndpointSlice(Struct, frozen=True, gc=False, tag="EndpointSlice"):
             return addresses
         return [address[12:] if address.startswith(MAPPED) else address for address in addresses]
 
+    def each_text(self) -> Iterable[str]:
+        """Every ready address as the API spells it, in the slice's order."""
+        return self.texts or map(address_text, self.each_address())
+
     def endpoints(self) -> Iterator[Endpoint]:
         """Every ready address, in the slice's order."""
-        for index in range(len(self)):
-            start = index * self.width
-            address = self.addresses[start : start + self.width]
-            if address.startswith(MAPPED):
-                address = address[12:]
-            yield Endpoint(
-                address,
-                self.texts[index] if self.texts else address_text(address),
-                self.hostnames[index] if self.hostnames else "",
-                self.pods[index] if self.pods else "",
-                self.topology_zones[index] if self.topology_zones else "",
-                self.cluster,
-            )
+        return map(self._endpoint, range(len(self)))
+
+    def endpoints_at(self, address: Address) -> Iterator[Endpoint]:
+        """Those with this address, in the slice's order."""
+        packed = MAPPED + address if len(address) < self.width else address
+        start = self.addresses.find(packed)
+        while start >= 0:
+            if start % self.width == 0 and len(packed) == self.width:
+                yield self._endpoint(start // self.width)
+            start = self.addresses.find(packed, start + 1)
+
+    def _endpoint(self, number: int) -> Endpoint:
+        start = number * self.width
+        address = self.addresses[start : start + self.width]
+        if address.startswith(MAPPED):
+            address = address[12:]
+        return Endpoint(
+            address,
+            self.texts[number] if self.texts else address_text(address),
+            self.hostnames[number] if self.hostnames else "",
+            self.pods[number] if self.pods else "",
+            self.topology_zones[number] if self.topology_zones else "",
+            self.cluster,
+        )
 
     @staticmethod
     def pack(

@@ -242,7 +242,7 @@ def _error(message: Message, rcode: int, route: Route | None) -> bytes:
 def _size(message: Message, reply: Reply, octets: bytes) -> int:
     """Octets before compression and truncation; of what an upstream packed, as they are."""
     if reply.received is not None:
-        return len(octets)
+        return reply.received.plain or len(octets)
     return plain_size(message.question, chain(reply.answer, reply.authority, reply.additional))
 
 

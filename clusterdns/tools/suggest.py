@@ -10,7 +10,7 @@ from dnslib import QTYPE
 from clusterdns.cluster.model import Service
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import Lookup, Records, ZoneOptions
+from clusterdns.zone.lookup import Lookup, Records, RRset, ZoneOptions
 
 SYSTEM = "kube-system"  # its Services are everybody's; others tell more
 # Services looked at for each kind of question: the first of them has an answer nearly always, and a
@@ -55,7 +55,7 @@ def _most_telling_first(service: Service) -> tuple[bool, bool, str, str]:
 def _answered(questions: Iterable[Suggestion], lookup: Lookup) -> Iterator[str]:
     for name, qtype, words in islice(questions, LOOKED_AT):
         question = Question.of(name, getattr(QTYPE, qtype))
-        if isinstance(lookup.find(question.labels, question.qtype), Records):
+        if isinstance(lookup.find(question.labels, question.qtype), Records | RRset):
             yield words
 
 

@@ -211,7 +211,8 @@ def encode(
             break
     counts = len(answer), len(authority), len(additional)
     if len(data) > room:
-        kept = fit(ends, counts, additional, start, room)
+        rrsets = [(record.rname, record.rtype, record.rclass) for record in additional]
+        kept = fit(ends, counts, rrsets, start, room)
         counts = kept.answer, kept.authority, kept.additional
         flags |= kept.truncated * TC
         del data[kept.end :]

@@ -1,7 +1,8 @@
 """A reply as it came from an upstream: read once, passed on as octets, parsed only if asked for."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNSError, DNSLabel
@@ -9,8 +10,9 @@ from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNS
 from clusterdns.errors import MalformedMessage
 from clusterdns.wire.edns import OPT, Edns, Option, parse_opt
 from clusterdns.wire.message import TC
-from clusterdns.wire.patch import records, skip_name
+from clusterdns.wire.patch import Record, name_at, records, skip_name
 from clusterdns.wire.question import FORMERR, HEADER, Question
+from clusterdns.wire.truncate import Fit, fit
 
 Sections = tuple[list[RR], list[RR], list[RR]]
 
@@ -40,6 +42,7 @@ class Received(NamedTuple):
     authority: int
     additional: int
     options: tuple[Option, ...]  # of its OPT record
+    plain: int = 0  # octets without compression and OPT; 0: nobody says
 
     @property
     def truncated(self) -> bool:
@@ -100,7 +103,7 @@ def passed_on(
     """The reply with this id, header and spelling of the question, and our OPT record.
 
     Owner names that are pointers into the question follow its spelling. Records that do not fit
-    into `limit` are left out from the end, whole ones; TC says so unless they were additional.
+    into `limit` are left out from the end, see `truncate.fit`.
     None: it answers another question, so that its pointers would lead astray.
 
     flags: final, without rcode. rcode: up to 12 bits; above 4 it needs `edns`, else it is SERVFAIL.
@@ -112,8 +115,9 @@ def passed_on(
     opt = b"" if edns is None else edns.pack()
     counts = (found.answer, found.authority, found.additional)
     if end + len(opt) > limit:
-        counts, end, truncated = _cut(found, limit - len(opt))
-        flags |= truncated * TC
+        kept = _cut(found, limit - len(opt))
+        counts, end = kept[:3], kept.end
+        flags |= kept.truncated * TC
     if rcode > _RCODE:
         rcode, opt = _extended(rcode, opt)
     answer, authority, additional = counts
@@ -194,25 +198,29 @@ def _extended(rcode: int, opt: bytes) -> tuple[int, bytes]:
     return rcode & _RCODE, opt[:5] + bytes([rcode >> 4]) + opt[6:]
 
 
-def _cut(found: Received, room: int) -> tuple[tuple[int, int, int], int, bool]:
-    """The counts of what fits into this many octets, where it ends, and TC.
+def _cut(found: Received, room: int) -> Fit:
+    """What fits into this many octets; `truncate.fit` says what may be lost."""
+    counts = found.answer, found.authority, found.additional
+    ends = []
+    for record in _records(found):
+        ends.append(record.end)
+        if record.end > room:
+            break
+    rrsets: list[Hashable] = []
+    if len(ends) > found.answer + found.authority:
+        octets = found.octets
+        rrsets = [
+            (name_at(octets, record.start).lower(), record.rtype, record.rclass)
+            for record in _records(found)
+            if record.section == 3
+        ]
+    return fit(ends, counts, rrsets, found.start, room)
 
-    Additional records go all or not at all: without TC a client takes an RRset there for complete.
-    """
-    needed = found.answer + found.authority
-    kept, end = 0, found.start
-    for record in _first(found, needed):
-        if record > room:
-            answer = min(kept, found.answer)
-            return (answer, kept - answer, 0), end, True
-        kept, end = kept + 1, record
-    return (found.answer, found.authority, 0), end, False
 
-
-def _first(found: Received, count: int) -> Iterator[int]:
-    """Where each of the first records ends."""
-    for _, record in zip(range(count), records(found.octets), strict=False):
-        yield record.end
+def _records(found: Received) -> Iterator[Record]:
+    """Those that are passed on."""
+    count = found.answer + found.authority + found.additional
+    return islice(records(found.octets), count)
 
 
 class _Reader(DNSBuffer):  # type: ignore[misc]  # dnslib has no types

@@ -1,10 +1,8 @@
 """What fits, and TC."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
-
-from dnslib import RR
 
 
 class Fit(NamedTuple):
@@ -20,7 +18,7 @@ class Fit(NamedTuple):
 def fit(
     ends: Sequence[int],
     sections: tuple[int, int, int],
-    additional: Sequence[RR],
+    rrsets: Sequence[Hashable],
     start: int,
     room: int,
 ) -> Fit:
@@ -33,12 +31,14 @@ def fit(
     ends: offset behind each record as packed, in the order of the message; those behind the first
         that does not fit may be left out.
     sections: how many records Answer, Authority and Additional have.
+    rrsets: of each record in Additional the RRset that it belongs to; nobody looks where others
+        than those do not fit.
     start: offset of the first record.
     """
     needed = sections[0] + sections[1]
     kept = bisect_right(ends, room)
     if needed <= kept < sum(sections):
-        kept = needed + _whole_rrsets(additional, kept - needed)
+        kept = needed + _whole_rrsets(rrsets, kept - needed)
     answer = min(kept, sections[0])
     authority = min(kept, needed) - answer
     return Fit(
@@ -50,17 +50,13 @@ def fit(
     )
 
 
-def _whole_rrsets(records: Sequence[RR], kept: int) -> int:
+def _whole_rrsets(rrsets: Sequence[Hashable], kept: int) -> int:
     """How many of the first `kept` records can stay without an RRset being cut."""
-    lost = {_rrset(record) for record in records[kept:]}
+    lost = set(rrsets[kept:])
     while kept:
-        cut = next((i for i in range(kept) if _rrset(records[i]) in lost), kept)
+        cut = next((i for i in range(kept) if rrsets[i] in lost), kept)
         if cut == kept:
             break
-        lost.update(_rrset(record) for record in records[cut:kept])
+        lost.update(rrsets[cut:kept])
         kept = cut
     return kept
-
-
-def _rrset(record: RR) -> tuple[object, int, int]:
-    return record.rname, record.rtype, record.rclass

@@ -25,6 +25,7 @@ from clusterdns.zone.grammar import (
 )
 from clusterdns.zone.index import SYNCED
 from clusterdns.zone.lookup import Found, NoData, NotOurs, NotSynced, NxDomain, Records
+from clusterdns.zone.names import wire_below, wire_name
 from clusterdns.zone.records import Target, below, under
 from clusterdns.zone.targets import chosen, endpoint_name, endpoints
 from clusterdns.zone.view import Keys, View, primary_zone
@@ -136,6 +137,7 @@ class _Answer:
         self._alias_ttl = min(view.options.ttl, most_ttl)
         self._view, self._index = view, view.index
         self._headless = options.headless
+        self._zone = wire_name(asked.zone.label)
 
     def named(self, labels: list[str]) -> Found:
         """labels: below the zone, in lower case; at least one."""
@@ -170,9 +172,13 @@ class _Answer:
             )
         )
         if self.asked.qtype == QTYPE.SRV:
-            name = below(self.asked.zone, service.name, service.namespace)
+            name = wire_below(self._zone, service.name, service.namespace)
             found = [Target(name, address, ports) for address in addresses] if name else []
-            return self._srv([*found, *(Target(host, b"", ports) for host in hosts)], hosts, keys)
+            return self._srv(
+                [*found, *(Target(wire_name(host.label), b"", ports) for host in hosts)],
+                hosts,
+                keys,
+            )
         if self.asked.qtype not in _ADDRESSES:
             return NoData(self.asked.zone, keys)
         answer = [
@@ -206,7 +212,7 @@ class _Answer:
         for endpoint, ports in endpoints(slices, wanted.port, wanted.protocol):
             label = endpoint_name(endpoint, pod_names)
             if wanted.endpoint in ("", label.lower()) and (
-                host := below(self.asked.zone, label, service.name, service.namespace)
+                host := wire_below(self._zone, label, service.name, service.namespace)
             ):
                 yield Target(host, endpoint.address, ports)
 

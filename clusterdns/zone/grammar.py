@@ -92,11 +92,10 @@ def parse(below: Labels, whole: Labels, multicluster: bool = False) -> Name | No
     whole: all labels, lower-case; the end of them tells reverse names, in any zone (even the root).
     multicluster: it is a zone of several clusters.
     """
-    reverse = is_reverse(whole)
-    if below and not reverse and (rule := _TREES.get(below[-1])):
+    if below and (rule := _TREES.get(below[-1])) and not is_reverse(whole):
         return rule(below, multicluster)
     fixed = _FIXED.get(below)
-    if fixed is None and reverse and (address := reverse_address(whole)):
+    if fixed is None and is_reverse(whole) and (address := reverse_address(whole)):
         return ReverseName(address)
     return fixed
 

@@ -4,7 +4,7 @@ Whether a name exists never depends on the type asked (RFC 8020): first the name
 not, then its records of that type are made. Owners and the zone in targets are spelled as asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,7 +25,8 @@ from clusterdns.zone.grammar import (
     parse,
 )
 from clusterdns.zone.index import SYNCED, Index
-from clusterdns.zone.records import Target, below, soa
+from clusterdns.zone.names import labels_of, wire_below, wire_name
+from clusterdns.zone.records import Glue, Target, soa
 from clusterdns.zone.view import Keys, View, ZoneOptions, presentable
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "NotOurs",
     "NotSynced",
     "NxDomain",
+    "RRset",
     "Records",
     "ZoneOptions",
     "presentable",
@@ -48,6 +50,7 @@ CHAIN_LIMIT = 10
 _A, _AAAA, _SRV, _PTR, _TXT = QTYPE.A, QTYPE.AAAA, QTYPE.SRV, QTYPE.PTR, QTYPE.TXT
 _NS, _SOA = QTYPE.NS, QTYPE.SOA
 _ADDRESSES = (_A, _AAAA)
+_WIDTHS = {_A: 4, _AAAA: 16}  # octets of an address
 
 NO_KEYS: Keys = frozenset()
 
@@ -96,6 +99,27 @@ class Records:
     chase: DNSLabel | None = None
 
 
+@dataclass(slots=True)
+class RRset:
+    """One RRset at the name asked, of the type asked: what is asked for often, in wire form.
+
+    glue: addresses of the names in it, with their owners; they belong into Additional.
+    """
+
+    zone: DNSLabel
+    keys: Keys
+    labels: Labels  # of the owner
+    rtype: int  # A, AAAA, SRV or PTR
+    ttl: int
+    rdatas: Sequence[bytes]
+    glue: Sequence[Glue] = ()
+
+    def records(self) -> Records:
+        """The same as dnslib has it."""
+        answer = records.rrset(DNSLabel(self.labels), self.rtype, self.ttl, self.rdatas)
+        return Records(self.zone, self.keys, answer, records.glue_records(self.glue, self.ttl))
+
+
 Found = Records | NoData | NxDomain | NotSynced | NotOurs
 _NOT_OURS = NotOurs()
 
@@ -103,13 +127,18 @@ _NOT_OURS = NotOurs()
 class _Asked(NamedTuple):
     """A question in one of our zones."""
 
-    owner: DNSLabel
+    labels: Labels
     zone: DNSLabel
     qtype: int
     whole: Labels  # of the owner, lower-case
     depth: int  # how many of them are the zone's
     imports: bool = False  # the zone has ServiceImports in place of Services
     aliases: tuple[Labels, ...] = ()  # owners of the CNAMEs that led here
+
+    @property
+    def owner(self) -> DNSLabel:
+        """The name as dnslib has it."""
+        return DNSLabel(self.labels)
 
 
 class Lookup:
@@ -126,7 +155,7 @@ class Lookup:
         self._depths = sorted({len(zone) for zone in self._zones}, reverse=True)
         self._view = View(index, options)
 
-    def find(self, labels: Labels, qtype: int) -> Found:
+    def find(self, labels: Labels, qtype: int) -> Found | RRset:
         """What the longest of our zones says about a name and type of class IN.
 
         labels: as sent, the root excluded. AXFR and IXFR are types like others here.
@@ -150,13 +179,14 @@ class Lookup:
         whole = tuple([label.lower() for label in labels])
         size = len(whole)
         for depth in self._depths:
-            if depth <= size and whole[size - depth :] in self._zones:
-                zone = DNSLabel(labels[size - depth :])
-                imports = bool(self._multicluster) and whole[size - depth :] in self._multicluster
-                return _Asked(DNSLabel(labels), zone, qtype, whole, depth, imports)
+            if depth <= size and (suffix := whole[size - depth :]) in self._zones:
+                imports = suffix in self._multicluster
+                return _Asked(
+                    labels, DNSLabel(labels[size - depth :]), qtype, whole, depth, imports
+                )
         return None
 
-    def _answer(self, asked: _Asked) -> Found:
+    def _answer(self, asked: _Asked) -> Found | RRset:
         below = asked.whole[: len(asked.whole) - asked.depth]
         name: Name | None = parse(below, asked.whole, asked.imports)
         match name:
@@ -177,7 +207,7 @@ class Lookup:
             case _:
                 return self._fixed(asked, name)
 
-    def _fixed(self, asked: _Asked, name: Fixed) -> Found:
+    def _fixed(self, asked: _Asked, name: Fixed) -> Found | RRset:
         if name is Fixed.APEX and asked.qtype == _SOA:
             return Records(
                 asked.zone, NO_KEYS, [soa(asked.zone, self._ttl, self.serial(asked.zone))]
@@ -206,7 +236,7 @@ class Lookup:
         known = self._view.known_import if asked.imports else self._view.known
         return known(namespace, name)
 
-    def _service(self, asked: _Asked, name: ServiceName) -> Found:
+    def _service(self, asked: _Asked, name: ServiceName) -> Found | RRset:
         namespace, service_name, port, protocol = name
         service, slices, keys = self._known(asked, namespace, service_name)
         if service is None:
@@ -218,11 +248,11 @@ class Lookup:
             return self._missing(asked, keys)
         if asked.qtype != _SRV:
             return self._addresses(asked, keys, addresses)
-        pod_names = self._options.endpoint_pod_names
-        found = targets.targets(service, slices, port, protocol, asked.zone, pod_names)
+        zone, pod_names = wire_name(asked.zone.label), self._options.endpoint_pod_names
+        found = targets.targets(service, slices, port, protocol, zone, pod_names)
         return self._srv(asked, keys, found)
 
-    def _endpoint(self, asked: _Asked, name: EndpointName) -> Found:
+    def _endpoint(self, asked: _Asked, name: EndpointName) -> Found | RRset:
         service, slices, keys = self._known(asked, name.namespace, name.service)
         if service is None:
             return self._missing(asked, keys)
@@ -230,11 +260,9 @@ class Lookup:
         clusters = {piece.cluster.lower() for piece in slices} if asked.imports else ()
         if asked.imports:
             slices = tuple(each for each in slices if each.cluster.lower() == name.cluster)
-        found = targets.endpoint_targets(service, slices, name.endpoint, asked.zone, pod_names)
-        if found and asked.qtype == _SRV:
-            return self._srv(asked, keys, found)
+        found = targets.named(service, slices, name.endpoint, pod_names)
         if found:
-            return self._addresses(asked, keys, [target.address for target in found])
+            return self._members(asked, keys, service, found)
         if name.cluster:
             return self._missing(asked, keys)
         if name.endpoint in clusters:
@@ -246,7 +274,7 @@ class Lookup:
         ports = self._service(asked._replace(qtype=QTYPE.ANY), name.ports)
         return ports if isinstance(ports, NxDomain | NotSynced) else NoData(asked.zone, keys)
 
-    def _zonal(self, asked: _Asked, name: ZonalName) -> Found:
+    def _zonal(self, asked: _Asked, name: ZonalName) -> Found | RRset:
         """Of a headless Service every topology zone has its names, though mostly no endpoints."""
         if not self._options.zonal:
             return self._missing(asked, NO_KEYS)
@@ -256,14 +284,10 @@ class Lookup:
         if not name.topology_zone:
             return NoData(asked.zone, keys)
         pod_names = self._options.endpoint_pod_names
-        found = targets.zonal_targets(
-            service, slices, name.topology_zone, name.prefer, asked.zone, pod_names
-        )
+        found = targets.zonal(slices, name.topology_zone, name.prefer, pod_names)
         if not found and not self._index.synced:
             return self._missing(asked, keys)
-        if asked.qtype == _SRV:
-            return self._srv(asked, keys, found)
-        return self._addresses(asked, keys, [target.address for target in found])
+        return self._members(asked, keys, service, found)
 
     def _alias(self, asked: _Asked, keys: Keys, text: str) -> Found:
         """An ExternalName: its CNAME for every type, and for A and AAAA what stands behind it."""
@@ -284,7 +308,7 @@ class Lookup:
             return found
         return _joined(found, self._answer(behind._replace(aliases=aliases)))
 
-    def _reverse(self, asked: _Asked, address: Address) -> Found:
+    def _reverse(self, asked: _Asked, address: Address) -> Found | RRset:
         owners = self._view.owners(address)
         keys: Keys = frozenset(
             [("address", address), *(("namespace", owner.namespace) for owner in owners)]
@@ -294,9 +318,12 @@ class Lookup:
             return self._missing(asked, keys)
         if asked.qtype != _PTR:
             return NoData(asked.zone, keys)
-        return Records(asked.zone, keys, records.pointer_records(asked.owner, hosts, self._ttl))
+        if len(hosts) == 1:
+            return RRset(asked.zone, keys, asked.labels, _PTR, self._ttl, hosts)
+        names = [DNSLabel(labels_of(host)) for host in hosts]
+        return Records(asked.zone, keys, records.pointer_records(asked.owner, names, self._ttl))
 
-    def _pod(self, asked: _Asked, name: PodName) -> Found:
+    def _pod(self, asked: _Asked, name: PodName) -> Found | RRset:
         text = pod_address_text(name.pod)
         address = parse_address(text)
         if address is None or self._options.pods == "disabled":
@@ -308,18 +335,32 @@ class Lookup:
             return self._missing(asked, keys)
         if asked.qtype != _SRV:
             return self._addresses(asked, keys, [address])
-        host = below(asked.zone, name.pod, name.namespace, "pod")
+        host = wire_below(wire_name(asked.zone.label), name.pod, name.namespace, "pod")
         return self._srv(asked, keys, [Target(host, address, _PORT_ZERO)] if host else [])
 
-    def _addresses(self, asked: _Asked, keys: Keys, addresses: list[Address]) -> Found:
-        if asked.qtype not in _ADDRESSES:
-            return NoData(asked.zone, keys)
-        return _records(
-            asked, keys, records.address_records(asked.owner, addresses, asked.qtype, self._ttl)
-        )
+    def _members(
+        self, asked: _Asked, keys: Keys, service: Service, found: Sequence[targets.Member]
+    ) -> Found | RRset:
+        if asked.qtype == _SRV:
+            zone = wire_name(asked.zone.label)
+            return self._srv(asked, keys, targets.hosts(service, found, zone))
+        return self._addresses(asked, keys, [address for _, address, _, _ in found])
 
-    def _srv(self, asked: _Asked, keys: Keys, found: list[Target]) -> Found:
-        return _records(asked, keys, *records.service_records(asked.owner, found, self._ttl))
+    def _addresses(self, asked: _Asked, keys: Keys, addresses: Iterable[Address]) -> RRset | NoData:
+        """A or AAAA, an address each, once, in the order given; the other family is left out."""
+        width = _WIDTHS.get(asked.qtype)
+        found = [each for each in dict.fromkeys(addresses) if len(each) == width]
+        return self._rrset(asked, keys, found)
+
+    def _srv(self, asked: _Asked, keys: Keys, found: list[Target]) -> RRset | NoData:
+        return self._rrset(asked, keys, *records.service_rdatas(found))
+
+    def _rrset(
+        self, asked: _Asked, keys: Keys, rdatas: Sequence[bytes], glue: Sequence[Glue] = ()
+    ) -> RRset | NoData:
+        if not rdatas:
+            return NoData(asked.zone, keys)
+        return RRset(asked.zone, keys, asked.labels, asked.qtype, self._ttl, rdatas, glue)
 
     def _missing(self, asked: _Asked, keys: Keys) -> NxDomain | NotSynced:
         if self._index.synced:
@@ -340,10 +381,12 @@ def _records(asked: _Asked, keys: Keys, answer: list[RR], glue: Sequence[RR] = (
     return Records(asked.zone, keys, answer, list(glue)) if answer else NoData(asked.zone, keys)
 
 
-def _joined(alias: Records, behind: Found) -> Found:
+def _joined(alias: Records, behind: Found | RRset) -> Found:
     """The CNAME with what its target gave; a dead target leaves it alone, NOERROR."""
     if isinstance(behind, NotOurs):
         return alias
+    if isinstance(behind, RRset):
+        behind = behind.records()
     alias.keys |= behind.keys
     if isinstance(behind, NotSynced):
         return NotSynced(alias.zone, alias.keys)

@@ -1,14 +1,17 @@
-"""dnslib records for what the zone shows. Pure functions; owners and targets are absolute.
+"""Records for what the zone shows. Pure functions; owners and targets are absolute.
 
-Names are made of octets, label by label: dnslib would send a text through IDNA.
+What is asked for often is made as rdata in wire form, all else as dnslib records. Their names are
+made of octets, label by label: dnslib would send a text through IDNA.
 """
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from dnslib import AAAA, CNAME, NS, PTR, QTYPE, RR, SOA, SRV, TXT, A, DNSLabel
+from dnslib import AAAA, CNAME, NS, PTR, QTYPE, RD, RR, SOA, SRV, TXT, A, DNSLabel
 
 from clusterdns.cluster.model import Address, Port
+from clusterdns.zone.names import labels_of
 
 SCHEMA_VERSION = b"1.1.0"  # of the DNS specification for Kubernetes that names follow
 SCHEMA_TTL = 28800  # seconds; what CoreDNS and kube-dns have always said here
@@ -17,12 +20,15 @@ REFRESH, RETRY, EXPIRE = 7200, 1800, 86400  # seconds, RFC 1035 section 3.3.13; 
 
 _A, _AAAA, _SRV, _PTR = QTYPE.A, QTYPE.AAAA, QTYPE.SRV, QTYPE.PTR
 _CNAME, _NS, _SOA, _TXT = QTYPE.CNAME, QTYPE.NS, QTYPE.SOA, QTYPE.TXT
+_NUMBERS = struct.Struct("!HHH")  # of an SRV record: priority, weight, port
+
+Glue = tuple[bytes, Address]  # its owner in wire form; A or AAAA by the length
 
 
 class Target(NamedTuple):
     """An address behind a Service, the name that SRV records give it, and the ports asked for."""
 
-    host: DNSLabel
+    host: bytes  # in wire form
     address: Address  # b"" where the host's addresses are known elsewhere
     ports: tuple[Port, ...]
 
@@ -70,36 +76,59 @@ def address_record(owner: DNSLabel, address: Address, ttl: int) -> RR:
     return RR(owner, _AAAA, ttl=ttl, rdata=AAAA(tuple(address)))
 
 
-def service_records(
-    owner: DNSLabel, targets: Sequence[Target], ttl: int, glue_ttl: int | None = None
-) -> tuple[list[RR], list[RR]]:
-    """SRV records for every port of every target, and their addresses as glue (RFC 2782).
-
-    glue_ttl: of the addresses; None for the same.
+def service_rdatas(targets: Sequence[Target]) -> tuple[list[bytes], list[Glue]]:
+    """The rdata of SRV records for every port of every target, and their addresses (RFC 2782).
 
     A target and port is given once, however many addresses and names of ports lead to it. The
     weight shares 100 among the pairs of address and port, both families counted; a pair that
     is in two slices while it moves is one. Ports without a number have no record, but count.
     """
-    glue_ttl = ttl if glue_ttl is None else glue_ttl
-    pairs = {
-        (target.address or target.host.label, port) for target in targets for port in target.ports
-    }
-    weight = max(1, 100 // max(1, len(pairs)))
-    answer: dict[tuple[tuple[bytes, ...], int], RR] = {}
-    glue: dict[tuple[tuple[bytes, ...], Address], RR] = {}
+    weight = max(1, 100 // max(1, _pairs(targets)))
+    answer: dict[tuple[bytes, int], bytes] = {}
+    glue: dict[tuple[bytes, Address], Glue] = {}
     for host, address, ports in targets:
-        name = tuple(map(bytes.lower, host.label))  # a DNSLabel would fold itself at each look-up
+        name = host.lower()  # length octets are safe from it: they are below "A"
         for port in ports:
             number = port.number
             if number is None or not 0 <= number <= 0xFFFF:
                 continue
             if (name, number) not in answer:
-                rdata = SRV(priority=0, weight=weight, port=number, target=host)
-                answer[name, number] = RR(owner, _SRV, ttl=ttl, rdata=rdata)
+                answer[name, number] = _NUMBERS.pack(0, weight, number) + host
             if address and (name, address) not in glue:
-                glue[name, address] = address_record(host, address, glue_ttl)
+                glue[name, address] = host, address
     return list(answer.values()), list(glue.values())
+
+
+def _pairs(targets: Sequence[Target]) -> int:
+    """How many pairs of address and port there are."""
+    ports = targets[0].ports if targets else ()
+    if len(ports) == 1 and all(target.ports is ports for target in targets):
+        return len({target.address or target.host for target in targets})  # nearly always
+    return len(
+        {(target.address or target.host, port) for target in targets for port in target.ports}
+    )
+
+
+def service_records(
+    owner: DNSLabel, targets: Sequence[Target], ttl: int, glue_ttl: int
+) -> tuple[list[RR], list[RR]]:
+    """The same as records. glue_ttl: of the addresses."""
+    rdatas, glue = service_rdatas(targets)
+    return rrset(owner, _SRV, ttl, rdatas), glue_records(glue, glue_ttl)
+
+
+def rrset(owner: DNSLabel, rtype: int, ttl: int, rdatas: Iterable[bytes]) -> list[RR]:
+    """Records of rdata in wire form, of a type that Kubernetes names have: A, AAAA, SRV, PTR."""
+    return [RR(owner, rtype, ttl=ttl, rdata=_PARSED[rtype](rdata)) for rdata in rdatas]
+
+
+def glue_records(glue: Iterable[Glue], ttl: int) -> list[RR]:
+    return [address_record(DNSLabel(labels_of(host)), address, ttl) for host, address in glue]
+
+
+def _srv(rdata: bytes) -> SRV:
+    priority, weight, port = _NUMBERS.unpack_from(rdata)
+    return SRV(priority, weight, port, DNSLabel(labels_of(rdata[_NUMBERS.size :])))
 
 
 def alias_record(owner: DNSLabel, target: DNSLabel, ttl: int) -> RR:
@@ -138,3 +167,11 @@ def soa(zone: DNSLabel, ttl: int, serial: int) -> RR:
 
 def under(zone: DNSLabel, *labels: bytes) -> DNSLabel:
     return DNSLabel((*labels, *zone.label))
+
+
+_PARSED: dict[int, Callable[[bytes], RD]] = {
+    _A: lambda rdata: A(tuple(rdata)),
+    _AAAA: lambda rdata: AAAA(tuple(rdata)),
+    _PTR: lambda rdata: PTR(DNSLabel(labels_of(rdata))),
+    _SRV: _srv,
+}

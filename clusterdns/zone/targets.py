@@ -5,9 +5,7 @@ may name other ports than its neighbour. What has no port at all answers as if i
 without name, number and protocol (that is how CoreDNS finds its addresses).
 """
 
-from collections.abc import Iterable, Iterator
-
-from dnslib import DNSLabel
+from collections.abc import Iterable, Iterator, Sequence
 
 from clusterdns.cluster.model import (
     Address,
@@ -17,7 +15,8 @@ from clusterdns.cluster.model import (
     Service,
     ServiceImport,
 )
-from clusterdns.zone.records import Target, below
+from clusterdns.zone.names import wire_below
+from clusterdns.zone.records import Target
 
 POD_NAME_LIMIT = 63  # octets of a label, RFC 1035 section 2.3.4; a longer pod name is no label
 
@@ -46,90 +45,118 @@ def targets(
     slices: Iterable[EndpointSlice],
     port: str,
     protocol: str,
-    zone: DNSLabel,
+    zone: bytes,
     pod_names: bool,
 ) -> list[Target]:
-    """The same as targets of SRV records: the Service's own name, or each endpoint's."""
+    """The same as targets of SRV records: the Service's own name, or each endpoint's.
+
+    zone: in wire form, as are the targets' names.
+    """
     if not service.cluster_ips:
-        members = endpoints(slices, port, protocol)
-        return _named(service, members, zone, pod_names)
-    host = below(zone, service.name, service.namespace, "svc")
+        return hosts(service, members(slices, port, protocol, pod_names), zone)
+    host = wire_below(zone, service.name, service.namespace, "svc")
     ports = chosen(service.ports, port, protocol)
     return [Target(host, address, ports) for address in service.cluster_ips] if host else []
 
 
-def endpoint_targets(
-    service: Service,
-    slices: Iterable[EndpointSlice],
-    name: str,
-    zone: DNSLabel,
-    pod_names: bool,
-) -> list[Target]:
-    """The endpoints of a Service that have this name, in lower case; an ExternalName has none."""
-    members = [
-        (endpoint, ports)
-        for endpoint, ports in endpoints(slices, "", "")
-        if not service.external_name and endpoint_name(endpoint, pod_names).lower() == name
-    ]
-    return _named(service, members, zone, pod_names)
+# An endpoint: its name below the Service, its address, the ports that were asked for, and the
+# cluster that it is in, if that is known.
+Member = tuple[str, Address, tuple[Port, ...], str]
 
 
-def zonal_targets(
-    service: Service,
-    slices: Iterable[EndpointSlice],
-    topology_zone: str,
-    prefer: bool,
-    zone: DNSLabel,
-    pod_names: bool,
-) -> list[Target]:
-    """The endpoints of a headless Service in this topology zone, under their ordinary names.
-
-    topology_zone: in lower case. prefer: all endpoints where none is there.
-    """
-    members = list(endpoints(slices, "", ""))
-    there = [each for each in members if each[0].topology_zone.lower() == topology_zone]
-    return _named(service, there or (members if prefer else []), zone, pod_names)
-
-
-Member = tuple[Endpoint, tuple[Port, ...]]  # and its ports that were asked for
-
-
-def endpoints(slices: Iterable[EndpointSlice], port: str, protocol: str) -> Iterator[Member]:
+def members(
+    slices: Iterable[EndpointSlice], port: str, protocol: str, pod_names: bool
+) -> Iterator[Member]:
     """Every ready address with such a port."""
     for piece in slices:
         if ports := chosen(piece.ports, port, protocol):
-            for endpoint in piece.endpoints():
-                yield endpoint, ports
+            names = endpoint_names(piece, pod_names)
+            for name, address in zip(names, piece.each_address(), strict=True):
+                yield name, address, ports, piece.cluster
+
+
+def named(
+    service: Service, slices: Iterable[EndpointSlice], name: str, pod_names: bool
+) -> list[Member]:
+    """The endpoints of a Service that have this name, in lower case; an ExternalName has none."""
+    if service.external_name:
+        return []
+    return [
+        (spelled, piece.each_address()[number], chosen(piece.ports, "", ""), piece.cluster)
+        for piece in slices
+        for number, spelled in enumerate(endpoint_names(piece, pod_names))
+        if spelled.lower() == name and spelled.isascii()
+    ]
+
+
+def zonal(
+    slices: Iterable[EndpointSlice], topology_zone: str, prefer: bool, pod_names: bool
+) -> list[Member]:
+    """The endpoints in this topology zone, under their ordinary names.
+
+    topology_zone: in lower case. prefer: all endpoints where none is there.
+    """
+    found = list(endpoints(slices, "", ""))
+    there = [each for each in found if each[0].topology_zone.lower() == topology_zone]
+    return [
+        (endpoint_name(endpoint, pod_names), endpoint.address, ports, endpoint.cluster)
+        for endpoint, ports in there or (found if prefer else [])
+    ]
+
+
+def hosts(service: Service, members: Iterable[Member], zone: bytes) -> list[Target]:
+    """The same as targets of SRV records, in wire form; what would be no domain name is left out.
+
+    With ServiceImports a name tells in which of several clusters the endpoint is.
+    """
+    above = wire_below(zone, service.name, service.namespace, "svc")
+    if above is None:
+        return []
+    several = isinstance(service, ServiceImport)
+    found = []
+    for name, address, ports, cluster in members:
+        labels = (name, cluster) if several and cluster else (name,)
+        if host := wire_below(above, *labels):
+            found.append(Target(host, address, ports))
+    return found
+
+
+def endpoint_names(piece: EndpointSlice, pod_names: bool) -> Sequence[str]:
+    """The name of each endpoint below its Service, see `endpoint_name`."""
+    if piece.hostnames and all(piece.hostnames):
+        return piece.hostnames
+    if piece.hostnames or (pod_names and piece.pods):
+        return [endpoint_name(endpoint, pod_names) for endpoint in piece.endpoints()]
+    return list(map(_dashed, piece.each_text()))
 
 
 def endpoint_name(endpoint: Endpoint, pod_names: bool) -> str:
     """The name of an endpoint below its Service, as spelled in the API: specification 2.4.1.
 
-    pod_names: the option `endpoint_pod_names`. An IPv6 text that ends in a colon gets a 0 behind,
-    because no host name ends in a dash.
+    pod_names: the option `endpoint_pod_names`.
     """
     if endpoint.hostname:
         return endpoint.hostname
     if pod_names and 0 < len(endpoint.pod) <= POD_NAME_LIMIT:
         return endpoint.pod
-    dashed = endpoint.text.replace("." if "." in endpoint.text else ":", "-")
-    return dashed + "0" if dashed.endswith("-") else dashed
+    return _dashed(endpoint.text)
 
 
-def _named(
-    service: Service, members: Iterable[Member], zone: DNSLabel, pod_names: bool
-) -> list[Target]:
-    above = service.name, service.namespace, "svc"
-    several = isinstance(service, ServiceImport)
-    hosts = (
-        (
-            below(zone, *endpoint_labels(endpoint, pod_names, several), *above),
-            endpoint,
-            ports,
-        )
-        for endpoint, ports in members
-    )
-    return [Target(host, endpoint.address, ports) for host, endpoint, ports in hosts if host]
+def _dashed(text: str) -> str:
+    """The label that stands for an address. One of IPv6 that ends in a colon gets a 0 behind,
+    because no host name ends in a dash."""
+    label = text.replace("." if "." in text else ":", "-")
+    return label + "0" if label.endswith("-") else label
+
+
+def endpoints(
+    slices: Iterable[EndpointSlice], port: str, protocol: str
+) -> Iterator[tuple[Endpoint, tuple[Port, ...]]]:
+    """Every ready address with such a port, whole, and its ports that were asked for."""
+    for piece in slices:
+        if ports := chosen(piece.ports, port, protocol):
+            for endpoint in piece.endpoints():
+                yield endpoint, ports
 
 
 def endpoint_labels(endpoint: Endpoint, pod_names: bool, several: bool) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from clusterdns.cluster.model import Address, Endpoint, EndpointSlice, Service, 
 from clusterdns.zone import records
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import Index, Key, Owner
+from clusterdns.zone.names import labels_of, wire_below, wire_name
 from clusterdns.zone.records import below
 from clusterdns.zone.targets import endpoint_name
 
@@ -47,7 +48,7 @@ class View:
     def __init__(self, index: Index, options: ZoneOptions) -> None:
         self.index = index
         self.options = options
-        self._primary = primary_zone(options.zones)
+        self._primary_name = wire_name(primary_zone(options.zones).label)
         self.local = presentable(options.local_addresses)
 
     def exposed(self, namespace: str) -> bool:
@@ -96,19 +97,24 @@ class View:
             return tuple(owner for owner in owners if isinstance(owner, Service))
         return owners
 
-    def hosts(self, owners: Iterable[Owner], address: Address) -> list[DNSLabel]:
-        """Names that this address has, in the primary zone: Services', else endpoints'."""
+    def hosts(self, owners: Iterable[Owner], address: Address) -> list[bytes]:
+        """Names that this address has, in the primary zone: Services', else endpoints'; in wire
+        form, by their labels."""
+        zone = self._primary_name
         services = [owner for owner in owners if isinstance(owner, Service)]
-        hosts = [below(self._primary, each.name, each.namespace, "svc") for each in services]
+        hosts = [wire_below(zone, each.name, each.namespace, "svc") for each in services]
         if not any(hosts):
-            pieces = [owner for owner in owners if isinstance(owner, EndpointSlice)]
+            pod_names = self.options.endpoint_pod_names
             hosts = [
-                self._endpoint_host(piece, endpoint, self._primary)
-                for piece in pieces
-                for endpoint in piece.endpoints()
-                if endpoint.address == address
+                wire_below(
+                    zone, endpoint_name(endpoint, pod_names), piece.service, piece.namespace, "svc"
+                )
+                for piece in owners
+                if isinstance(piece, EndpointSlice)
+                for endpoint in piece.endpoints_at(address)
             ]
-        return sorted((host for host in hosts if host), key=lambda host: host.label)
+        found = [host for host in hosts if host]
+        return found if len(found) < 2 else sorted(found, key=labels_of)
 
     def _endpoint_host(
         self, piece: EndpointSlice, endpoint: Endpoint, zone: DNSLabel

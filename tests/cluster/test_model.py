@@ -89,6 +89,10 @@ def endpoints(draw: st.DrawFn) -> Endpoint:
 def test_unpacked_is_what_was_packed(ready: list[Endpoint], unready: int) -> None:
     packed = EndpointSlice.pack("shop", "tea-1", "tea", (Port("http", 80),), ready, unready)
     assert list(packed.endpoints()) == ready
+    assert list(packed.each_text()) == [each.text for each in ready]
+    for address in {each.address for each in ready} | {bytes(4), bytes(16)}:
+        there = [each for each in ready if each.address == address]
+        assert list(packed.endpoints_at(address)) == there
     assert len(packed) == len(ready)
     assert packed.each_address() == [endpoint.address for endpoint in ready]
     assert (packed.namespace, packed.service, packed.unready) == ("shop", "tea", unready)

@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_cut(limit: int) -> None:
     assert went.answer == [] or went.answer[0].items.keys() <= whole.answer[0].items.keys()
     complete = kept == 8 and went.authority == whole.authority
     assert bool(went.flags & dns.flags.TC) != complete
-    assert went.additional in ([], whole.additional)
+    assert went.additional == whole.additional[: len(went.additional)]
     assert went.edns == 0
     if limit == 1200:
         assert went.additional == whole.additional

@@ -55,4 +55,5 @@ def test_fit(
     room: int,
     kept: Fit,
 ) -> None:
-    assert fit(ends, sections, additional, start=10, room=room) == kept
+    rrsets = [(record.rname, record.rtype) for record in additional]
+    assert fit(ends, sections, rrsets, start=10, room=room) == kept

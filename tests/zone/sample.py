@@ -29,6 +29,7 @@ from clusterdns.zone.lookup import (
     NotSynced,
     NxDomain,
     Records,
+    RRset,
     ZoneOptions,
 )
 
@@ -112,8 +113,10 @@ def ask(lookup: Lookup, name: str, qtype: str) -> str:
     return described(lookup.find(labels(name), dns.rdatatype.from_text(qtype)))
 
 
-def described(found: Found) -> str:
+def described(found: Found | RRset) -> str:
     """A word, or the answer's records, then glue behind `+`, then `-> ` and a name to be chased."""
+    if isinstance(found, RRset):
+        found = found.records()
     if not isinstance(found, Records):
         return WORDS[type(found)]
     lines = master_lines(found.answer) + [f"+ {line}" for line in master_lines(found.additional)]

@@ -12,7 +12,16 @@ from hypothesis.strategies import SearchStrategy
 from clusterdns.cluster.events import KINDS, Delete, Event, Synced, Upsert
 from clusterdns.cluster.model import EndpointSlice, Namespace, Object, Pod, Port, Service
 from clusterdns.zone.index import Index, Key
-from clusterdns.zone.lookup import Found, Lookup, NotOurs, NotSynced, NxDomain, Records, ZoneOptions
+from clusterdns.zone.lookup import (
+    Found,
+    Lookup,
+    NotOurs,
+    NotSynced,
+    NxDomain,
+    Records,
+    RRset,
+    ZoneOptions,
+)
 from tests.zone.sample import EVERYTHING, endpoint, ip, ips, labels, options
 
 Z = "cluster.local"
@@ -133,22 +142,24 @@ def applied(events: Iterable[Event]) -> Index:
     return index
 
 
-def shown(found: Found) -> tuple[object, ...]:
+def shown(found: Found | RRset) -> tuple[object, ...]:
     """Everything of an answer but its keys."""
+    if isinstance(found, RRset):
+        found = found.records()
     if not isinstance(found, Records):
         return (type(found),)
     return Records, repr(found.answer), repr(found.additional), found.chase
 
 
-def exists(found: Found) -> bool:
+def exists(found: Found | RRset) -> bool:
     return not isinstance(found, NxDomain | NotSynced | NotOurs)
 
 
-def keys_of(found: Found) -> frozenset[Key]:
+def keys_of(found: Found | RRset) -> frozenset[Key]:
     return frozenset() if isinstance(found, NotOurs) else found.keys
 
 
-def answers(lookup: Lookup) -> dict[tuple[tuple[bytes, ...], int], Found]:
+def answers(lookup: Lookup) -> dict[tuple[tuple[bytes, ...], int], Found | RRset]:
     return {(name, qtype): lookup.find(name, qtype) for name in NAMES for qtype in QTYPES}
 
 

@@ -26,8 +26,10 @@ from clusterdns.plugins.base import (
 )
 from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
+from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
+from clusterdns.wire.received import Received
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED, Index, Key
 from clusterdns.zone.lookup import (
@@ -38,15 +40,18 @@ from clusterdns.zone.lookup import (
     NotSynced,
     NxDomain,
     Records,
+    RRset,
     ZoneOptions,
     soa,
 )
+from clusterdns.zone.records import SOA_TTL_LIMIT
 from clusterdns.zone.transfer import zone_records
 from clusterdns.zone.view import STALE_TTL, View
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 IN = 1
 WAITING_S = 0.5  # between two lines that say we wait, as CoreDNS
+_SOA = QTYPE.SOA
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)  # `transfer` answers them, before they come here
 
 log = logging.getLogger(__name__)
@@ -146,30 +151,45 @@ class Kubernetes(Plugin):
             **dict(name_labels(query.question.labels, zones)),
         }
 
-    def _reply(self, found: Found, question: Question) -> Reply:
+    def _reply(self, found: Found | RRset, question: Question) -> Reply:
         match found:
+            case RRset(_, keys, _, _, ttl, rdatas, glue):
+                return _own(packed.rrset(question, ttl, rdatas, glue), keys)
+            case NoData(zone, keys):
+                return self._negative(question, 0, zone, keys)
+            case NxDomain(zone, keys):
+                return self._negative(question, NXDOMAIN, zone, keys)
             case Records(zone, keys, answer, additional):
                 reply = Reply(answer=answer, additional=additional, keys=keys, until=math.inf)
-                if question.qtype == QTYPE.SOA:
+                if question.qtype == _SOA:
                     reply.serial = partial(self._lookup.serial, zone)
-            case NoData(zone, keys):
-                reply = self._negative(0, zone, keys)
-            case NxDomain(zone, keys):
-                reply = self._negative(NXDOMAIN, zone, keys)
             case NotSynced(zone):
                 reply = Reply(SERVFAIL, authority=[soa(zone, self._ttl, 0)])
         reply.authoritative = True
         return reply
 
-    def _negative(self, rcode: int, zone: DNSLabel, keys: frozenset[Key]) -> Reply:
-        serial = partial(self._lookup.serial, zone)
-        authority = [soa(zone, self._ttl, serial())]
-        return Reply(rcode, authority=authority, keys=keys, until=math.inf, serial=serial)
+    def _negative(
+        self, question: Question, rcode: int, zone: DNSLabel, keys: frozenset[Key]
+    ) -> Reply:
+        ttl, serial = self._ttl, partial(self._lookup.serial, zone)
+        size = sum(map(len, zone.label)) + len(zone.label) + 1
+        soa_ttl = min(ttl, SOA_TTL_LIMIT)
+        reply = _own(packed.denial(question, rcode, size, soa_ttl, serial(), ttl), keys)
+        reply.serial = serial
+        return reply
 
     @property
     def _ttl(self) -> int:
         ttl = self.zone_options.ttl
         return min(ttl, STALE_TTL) if self.index.stale else ttl
+
+
+def _own(found: Received, keys: frozenset[Key]) -> Reply:
+    """A reply that holds until an event touches one of the keys."""
+    reply = Reply.of(found)
+    reply.recursion = None
+    reply.keys, reply.until = keys, math.inf
+    return reply
 
 
 async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:

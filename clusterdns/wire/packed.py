@@ -1,0 +1,130 @@
+"""Replies of our own as octets from the start: one RRset at the name asked, or that there is none.
+
+That is nearly all that is ever asked of a cluster, and through dnslib's types and packing it would
+cost three to ten times as much. Such a reply is passed on as an upstream's is: who looks at its
+records gets them parsed. It says what `encode` says of the same records.
+"""
+
+import struct
+from collections.abc import Sequence
+from functools import cache
+
+from clusterdns.errors import ResolveError
+from clusterdns.wire.buffer import MOST_OFFSET, POINTER
+from clusterdns.wire.message import AA, CLUSTER_SOA, IN, SoaForm
+from clusterdns.wire.patch import SOA
+from clusterdns.wire.question import HEADER, MAX_NAME, Question
+from clusterdns.wire.received import Received
+
+_ADDRESSES = ((1, 4), (28, 16))  # A and AAAA, and the octets of their rdata
+_TARGET = 6  # octets of priority, weight and port, before the target of an SRV record
+_MOST = 0xFFFF  # records that a header can tell; 64 KiB hold far fewer
+
+_HEADER = struct.Struct("!6H")
+_TYPE_AND_CLASS = struct.Struct("!HH")
+_FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
+_TIMES = struct.Struct("!5I")  # serial, refresh, retry, expire, minimum
+_POINTER = struct.Struct("!H")
+_ASKED = (POINTER | HEADER).to_bytes(2, "big")  # a pointer to the name in the question
+
+
+def rrset(
+    question: Question, ttl: int, rdatas: Sequence[bytes], glue: Sequence[tuple[bytes, bytes]] = ()
+) -> Received:
+    """An authoritative reply with records of the type and at the name asked, which is not the root.
+
+    rdatas: names in it in full.
+    glue: owners in wire form, each as spelled at the end of one of the rdatas, and addresses.
+    """
+    name, qtype = question.name, question.qtype
+    if glue:
+        answer, additional = _with_glue(name, qtype, ttl, rdatas, glue)
+    else:
+        answer = [_head(qtype, ttl, len(rdata)) + rdata for rdata in rdatas]
+        additional = []
+    plain = len(answer) * (len(name) - len(_ASKED)) + sum(map(len, answer))
+    plain += sum([len(owner) + _FIXED.size + len(address) for owner, address in glue])
+    return _received(question, AA, 0, answer, [], additional, plain)
+
+
+def denial(
+    question: Question,
+    rcode: int,
+    zone_size: int,
+    ttl: int,
+    serial: int,
+    minimum: int,
+    form: SoaForm = CLUSTER_SOA,
+) -> Received:
+    """An authoritative reply with nothing but the zone's SOA record (RFC 2308 section 2).
+
+    zone_size: octets of the zone's name in wire form; it is the end of the question's name.
+    Raises ResolveError for a zone so long that the names in its SOA record are none.
+    """
+    if zone_size + max(len(form.mname), len(form.rname)) > MAX_NAME:
+        raise ResolveError(f"no room for a SOA record's names below {question.text}")
+    at = HEADER + len(question.name) - zone_size
+    zone = b"\0" if zone_size == 1 else _POINTER.pack(POINTER | at)
+    times = _TIMES.pack(serial, form.refresh, form.retry, form.expire, minimum)
+    rdata = b"".join((form.mname, zone, form.rname, zone, times))
+    record = zone + _FIXED.pack(SOA, IN, ttl, len(rdata)) + rdata
+    plain = len(record) + 3 * (zone_size - len(zone))
+    return _received(question, AA | rcode, rcode, [], [record], [], plain)
+
+
+def _with_glue(
+    name: bytes,
+    qtype: int,
+    ttl: int,
+    rdatas: Sequence[bytes],
+    glue: Sequence[tuple[bytes, bytes]],
+) -> tuple[list[bytes], list[bytes]]:
+    """The records of both sections; owners of glue are pointers to the targets."""
+    at = HEADER + len(name) + _TYPE_AND_CLASS.size
+    places = {name: HEADER}
+    answer = []
+    for rdata in rdatas:
+        record = _head(qtype, ttl, len(rdata)) + rdata
+        answer.append(record)
+        target = rdata[_TARGET:]
+        at += len(record)
+        if target not in places:
+            places[target] = at - len(target)
+    heads = {size: _head(rtype, ttl, size)[len(_ASKED) :] for rtype, size in _ADDRESSES}
+    return answer, [_owner(owner, places) + heads[len(ip)] + ip for owner, ip in glue]
+
+
+def _owner(name: bytes, places: dict[bytes, int]) -> bytes:
+    """A pointer to the name, or the name where it stands too far behind for one."""
+    at = places.get(name, MOST_OFFSET + 1)
+    return _POINTER.pack(POINTER | at) if at <= MOST_OFFSET else name
+
+
+@cache
+def _head(rtype: int, ttl: int, length: int) -> bytes:
+    """All of a record of the name asked that stands before its rdata."""
+    return _ASKED + _FIXED.pack(rtype, IN, ttl, length)
+
+
+def _received(
+    question: Question,
+    flags: int,
+    rcode: int,
+    answer: Sequence[bytes],
+    authority: Sequence[bytes],
+    additional: Sequence[bytes],
+    plain: int,
+) -> Received:
+    counts = len(answer), len(authority), len(additional)
+    octets = b"".join(
+        (
+            _HEADER.pack(0, flags, 1, *[min(count, _MOST) for count in counts]),
+            question.name,
+            _TYPE_AND_CLASS.pack(question.qtype, question.qclass),
+            *answer,
+            *authority,
+            *additional,
+        )
+    )
+    start = HEADER + len(question.name) + _TYPE_AND_CLASS.size
+    return Received(octets, flags, rcode, start, len(octets), *counts, (), start + plain)
