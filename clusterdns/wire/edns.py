@@ -98,10 +98,13 @@ def reply_edns(
     It tells our own size and version, copies DO (RFC 3225 section 3) and no other flag, and holds
     only options that we implement (RFC 6891 sections 6.1.1 and 6.1.2).
 
-    force: give one even though the query had none (extended errors that a directive asks for).
+    force: give one even though the query had none, and set DO (extended errors that a directive
+        asks for: as CoreDNS makes those records).
     """
+    if force:
+        return Edns(size, flags=DO, options=options)
     if query is None:
-        return Edns(size, options=options) if force else None
+        return None
     return Edns(size, flags=query.flags & DO, options=options)
 
 

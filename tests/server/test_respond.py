@@ -207,7 +207,7 @@ OPTS = {
     "1.2.1 none without one": (None, False, {}, None),
     "D5 our size": (4096, False, {}, (OUR_SIZE, 0, ())),
     "1.2.1 DO is copied": (0, True, {}, (OUR_SIZE, DO, ())),
-    "1.2.1 forced": (None, False, {"force_edns": True}, (OUR_SIZE, 0, ())),
+    "1.2.1 forced": (None, False, {"force_edns": True}, (OUR_SIZE, DO, ())),
     "options of the plugin": (
         512,
         False,

@@ -70,7 +70,8 @@ def test_fields() -> None:
 
 REPLIES = {
     "6.1.1 none asked, none given": (None, {}, None),
-    "forced": (None, {"force": True}, Edns(1232)),
+    "forced": (None, {"force": True}, Edns(1232, flags=DO)),
+    "forced, the query had one": (Edns(4096), {"force": True}, Edns(1232, flags=DO)),
     "6.2.3 our size, whatever theirs": (Edns(4096), {}, Edns(1232)),
     "bufsize": (Edns(4096), {"size": 1400}, Edns(1400)),
     "6.1.4 DO is copied, no other flag": (Edns(flags=0xFFFF), {}, Edns(flags=0x8000)),
