@@ -170,12 +170,11 @@ def same_questions(pair: Sides, seen: Callable[[Seen], Seen] = lambda seen: seen
 
 
 def own_opt(question: Question, raw: Answer) -> Answer:
-    """D5: our own size, DO as it was asked; of the options only an extended error."""
+    """D5: our own size; of the options only an extended error, of the flags DO."""
     if raw.opt is None:
         return raw
-    flags = question.edns.flags & 0x8000 if question.edns else 0
     options = tuple(option for option in raw.opt.options if option[0] == EDE)
-    return replace(raw, opt=Opt(OUR_SIZE, 0, flags, options))
+    return replace(raw, opt=Opt(OUR_SIZE, 0, raw.opt.flags & 0x8000, options))
 
 
 def asked_for_opt(question: Question, raw: Answer) -> Answer:
@@ -217,7 +216,7 @@ def _spelled(record: Record, name: str) -> Record:
 
 
 def in_lower_case(question: Question, raw: Answer) -> Answer:
-    """The answer as far as letter case counts for nothing but owners that are the name asked for."""
+    """The answer where letter case counts for nothing but owners that are the name asked for."""
     name = raw.question.partition(" ")[0]
 
     def folded(section: Section) -> Section:

@@ -66,7 +66,8 @@ class Followed:
     async def apply(self, reply: Reply) -> None:
         """The CNAME records as far as that one stay, the answer behind them is the new target's.
 
-        As in CoreDNS the rcode and the other sections stay. A target that cannot be had leaves the reply as it was, and not to be kept.
+        As in CoreDNS the rcode and the other sections stay. A target that cannot be had leaves
+        the reply as it was, and not to be kept.
         """
         chain: list[RR] = []
         for record in reply.answer:

@@ -1,8 +1,8 @@
 """Which names a rule is about, and what they become: exact, prefix, suffix, substring, regex.
 
-All compare texts, as CoreDNS does: absolute, in presentation form, those of questions in lower case.
-So a suffix need not begin at a label, unless its first character is a dot. Names in replies have
-the spelling of whoever sent them, of which what is not exchanged stays.
+All compare texts, as CoreDNS does: absolute, in presentation form, those of questions in lower
+case. So a suffix need not begin at a label, unless its first character is a dot. Names in replies
+have the spelling of whoever sent them, of which what is not exchanged stays.
 """
 
 import re

@@ -36,7 +36,9 @@ TYPES = {"srv": 33, "mixed": 15, "naptr": 35, "txt": 16}
 RULES: tuple[str, ...] = (
     "name exact www.Z other.example.org",
     "name chain.Z Chain.Example.ORG",
-    "name exact srv.Z srv.up.example.\nname exact mixed.Z mixed.up.example\nname exact naptr.Z naptr.up",
+    "name exact srv.Z srv.up.example.\n"
+    "name exact mixed.Z mixed.up.example\n"
+    "name exact naptr.Z naptr.up",
     "name exact below.Z below.z.y.x",
     "name prefix www.Z other.",
     "name prefix ww other",
@@ -52,13 +54,21 @@ RULES: tuple[str, ...] = (
     "name regex (.*)[.]Z {1}.up.example answer auto",
     "name regex ^([a-z]+)[.](.*)$ {2}.{1}.Up",
     "name regex (.*)[.]Z {1}.up.example answer name (.*)[.]up[.]example {1}.Z",
-    "name regex (.*)[.]Z {1}.up.example answer name (.*)[.]up[.]example {1}.Z answer value (.*)[.]up[.]example {1}.Z",
+    "name regex (.*)[.]Z {1}.up.example answer name (.*)[.]up[.]example {1}.Z"
+    " answer value (.*)[.]up[.]example {1}.Z",
     "name regex (.*)[.]Z {1}.up.example answer name nothing z value (.*)[.]up.* v.{1}",
     "name regex (.*)[.]Z {1}.up answer value (.*)[.]test T.{1}.Z",
-    "stop {\n name regex (.*)[.]Z {1}.up\n answer name (.*)[.]up {1}.Z\n answer value test[.]$ x.y\n }",
-    "continue name suffix .Z .one.example answer auto\nname suffix .one.example .two.example answer auto",
+    "stop {\n"
+    " name regex (.*)[.]Z {1}.up\n"
+    " answer name (.*)[.]up {1}.Z\n"
+    " answer value test[.]$ x.y\n"
+    " }",
+    "continue name suffix .Z .one.example answer auto\n"
+    "name suffix .one.example .two.example answer auto",
     "continue name exact www.Z txt.Z\ncontinue type A TXT\nname exact txt.Z txt.two.example",
-    "continue name regex (.*)[.]Z {1}.q.example\ncontinue ttl regex .*[.]Z 77\nttl suffix q.example. 11",
+    "continue name regex (.*)[.]Z {1}.q.example\n"
+    "continue ttl regex .*[.]Z 77\n"
+    "ttl suffix q.example. 11",
     "type A AAAA\ntype AAAA A",
     "continue type A TXT\ntype TXT MX",
     "type ANY HINFO",
@@ -102,7 +112,9 @@ RULES: tuple[str, ...] = (
     "edns0 local replace 0xffee wxyz revert",
     "edns0 local set 0xffed {qname}\nedns0 local set 0xffee {qtype}",
     "continue edns0 local set 0xffed {qtype}\nedns0 local set 0xffee {client_ip}",
-    "continue edns0 local set 0xffee {protocol}\ncontinue edns0 local append 0xffee {server_ip}\nname suffix .Z .up answer auto",
+    "continue edns0 local set 0xffee {protocol}\n"
+    "continue edns0 local append 0xffee {server_ip}\n"
+    "name suffix .Z .up answer auto",
     "edns0 local unset 0xffee",
     "edns0 nsid set",
     "edns0 nsid append",
