@@ -539,6 +539,7 @@ class Zones:
         """names: absolute or not, in presentation form."""
         self.names = tuple(names)
         self._wire = {Question.of(name, 0).folded: name for name in self.names}
+        self._ends = tuple(self._wire)
 
     def __contains__(self, question: Question) -> bool:
         return self.match(question) is not None
@@ -550,6 +551,8 @@ class Zones:
     def match(self, question: Question) -> str | None:
         """The longest zone that the name is in, as it was given; None: it is in none."""
         name = question.folded
+        if not name.endswith(self._ends):
+            return None  # nearly always; what ends like one may still do so within a label
         found = (self._wire.get(name[-size:]) for size in _suffix_sizes(name))
         return next(filter(None, found), None)
 

@@ -109,6 +109,8 @@ class Router:
             for zone in block.zones:
                 routes = self._routes.setdefault(Question.of(zone, 0).folded, [])
                 routes.append(Route(zone, block))
+        # Zones but the root: what ends like none of them needs no look at each of its labels.
+        self._below_root = tuple(zone for zone in self._routes if zone != b"\0")
         filters = [block.filter for block in self.blocks if block.filter]
         self.filtered = bool(filters)
         if any(each.sees is not Sees.QUESTION for each in filters):
@@ -125,6 +127,8 @@ class Router:
             needed where the router is `filtered`. A zone that no block takes it for is passed over.
         """
         name = question.folded
+        if not name.endswith(self._below_root):
+            return self._at(b"\0", query)
         own = self._at(name, query)
         if own is not None and question.qtype != DS:
             return own

@@ -17,6 +17,9 @@ ORDERS = 8
 # eight favour. It costs about 100 microseconds, so an ask pays 1 to 2 for it.
 RENEW = 64
 
+_SOA = SOA.to_bytes(2, "big")
+_POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
+_TIMES = 20  # octets of a SOA record from its serial to its end
 _WITHOUT_NAMES = {1, 28, SOA, OPT}  # A, AAAA; a SOA's names are the server's own and the zone
 
 
@@ -73,7 +76,7 @@ class Finished:
         self.until = reply.until
         self.name = question.name  # as spelled in it, wire form
         self._serial = reply.serial
-        self._serial_at = tuple([at - 2 for at in soa_serials(octets)]) if reply.serial else ()
+        self._serial_at = _serials_at(octets, reply) if reply.serial else ()
         self._serial_in = -1  # none yet: the first ask puts the serial of that moment
         self._orders = [self.body] if reply.reorder and not self._serial_at else None
         self._asks = 1
@@ -199,6 +202,16 @@ class Finished:
                 if label.lower() != label.upper()
             )
         return self._spelling_free
+
+
+def _serials_at(octets: bytes, reply: Reply) -> tuple[int, ...]:
+    """Where the serials of SOA records stand in the octets after the id."""
+    found = reply.received
+    if found is not None and (found.answer, found.authority, found.additional) == (0, 1, 0):
+        owner, rtype = octets[found.start], octets[found.start + 2 : found.start + 4]
+        if owner >= _POINTER and rtype == _SOA:  # a denial of our own: no names to step over
+            return (found.end - 2 - _TIMES,)
+    return tuple([at - 2 for at in soa_serials(octets)])
 
 
 def _ttls(octets: bytes, reply: Reply) -> tuple[int | None, Sequence[int]]:

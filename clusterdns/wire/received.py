@@ -23,6 +23,8 @@ _POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
 _RCODE = 0xF
 _QUESTION = b"\xc0\x0c"  # a pointer to the question's name
 _ADDRESSES = (1, 28)  # A, AAAA
+_ALIKE = {_QUESTION + b"\0\1\0\1": 16, _QUESTION + b"\0\x1c\0\1": 28}  # octets of such a record
+_OWNER_AND_FIXED = len(_QUESTION) + _FIXED.size
 _MX = 15
 
 
@@ -148,6 +150,11 @@ def with_addresses(found: Received, order: Callable[[list[bytes]], object]) -> R
     them, so that whatever points to one of them finds the same name there as before.
     """
     octets, at = found.octets, found.start
+    if found.answer < 2:
+        return found
+    if (alike := _alike(found)) is not None:
+        order(alike)
+        return found._replace(octets=octets[:at] + b"".join(alike) + octets[found.end :])
     first = 0
     addresses: list[bytes] = []
     for _ in range(found.answer):
@@ -169,6 +176,20 @@ def with_addresses(found: Received, order: Callable[[list[bytes]], object]) -> R
         return None
     order(addresses)
     return found._replace(octets=octets[:first] + b"".join(addresses) + octets[at:])
+
+
+def _alike(found: Received) -> list[bytes] | None:
+    """The records, if they are nothing but addresses of the name asked, of one type: as of nearly
+    every reply with several. None: they are to be looked at one by one."""
+    octets, start, end = found.octets, found.start, found.end
+    size = _ALIKE.get(octets[start : start + 6])
+    if not size or end - start != size * found.answer or found.authority or found.additional:
+        return None
+    head = octets[start : start + _OWNER_AND_FIXED]
+    if head[-1] != size - _OWNER_AND_FIXED:
+        return None
+    records = [octets[at : at + size] for at in range(start, end, size)]
+    return records if all(record.startswith(head) for record in records) else None
 
 
 def sections(found: Received) -> Sections:
