@@ -25,12 +25,21 @@ def make_ca(folder: Path) -> None:
     openssl("req", "-x509", *CURVE, "-subj", "/CN=test-ca", *usage, *out)
 
 
-def make(folder: Path, name: str, usage: str = "serverAuth", subject: str = "localhost") -> None:
-    """NAME.crt and NAME.key, signed by ca.crt, put in place of what is there."""
+def make(
+    folder: Path,
+    name: str,
+    usage: str = "serverAuth",
+    subject: str = "localhost",
+    names: str = "DNS:localhost,IP:127.0.0.1",
+) -> None:
+    """NAME.crt and NAME.key, signed by ca.crt, put in place of what is there.
+
+    names: whom it is for, as OpenSSL writes them.
+    """
     openssl(
         *("req", "-x509", *CURVE, "-subj", f"/CN={subject}"),
         *("-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"),
-        *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        *("-addext", f"subjectAltName={names}"),
         *("-addext", "basicConstraints=critical,CA:FALSE"),
         *("-addext", f"extendedKeyUsage={usage}"),
         *("-keyout", folder / "new.key", "-out", folder / "new.crt"),

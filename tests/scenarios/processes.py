@@ -1,11 +1,12 @@
 """clusterdns as a process: started, listened to, told to end."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -97,8 +98,12 @@ async def running(
     stdin: int = subprocess.DEVNULL,
     cwd: Path | None = None,
     new_group: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Process]:
-    """`clusterdns WORDS...`; killed afterwards if it still runs."""
+    """`clusterdns WORDS...`; killed afterwards if it still runs.
+
+    environ: variables beside those that this process has.
+    """
     process = Process(
         await asyncio.create_subprocess_exec(
             program,
@@ -108,6 +113,7 @@ async def running(
             stderr=subprocess.STDOUT,
             cwd=cwd,
             start_new_session=new_group,
+            env={**os.environ, **environ} if environ else None,
         )
     )
     try:
