@@ -61,9 +61,12 @@ def decode_slice(octets: bytes | Raw, selection: Selection) -> Upsert | NoRecord
     return slice_change(api.from_json(api.EndpointSlice, octets), selection)
 
 
-def decode_pod(octets: bytes | Raw) -> Change:
-    """From JSON. None for a terminating pod: its record stays until it is deleted."""
-    return pod_change(api.from_json(api.Pod, octets))
+def decode_pod(octets: bytes | Raw, selection: Selection) -> Change:
+    """From JSON; the selection says whether labels are kept.
+
+    None for a terminating pod: its record stays until it is deleted.
+    """
+    return pod_change(api.from_json(api.Pod, octets), selection)
 
 
 def decode_namespace(octets: bytes | Raw) -> Upsert:
@@ -139,7 +142,7 @@ def slice_change(slice_: api.EndpointSlice, selection: Selection) -> Upsert | No
     return Upsert(packed, trigger_time(metadata.annotations))
 
 
-def pod_change(pod: api.Pod) -> Change:
+def pod_change(pod: api.Pod, selection: Selection) -> Change:
     """A pod that has ended, or has no address yet, has no record."""
     metadata, status = pod.metadata, pod.status or api.PodStatus()
     namespace = intern(metadata.namespace)
@@ -148,7 +151,10 @@ def pod_change(pod: api.Pod) -> Change:
     if status.phase in ("Succeeded", "Failed", "Unknown") or not status.pod_ip:
         return NoRecords(Delete("Pod", namespace, metadata.name))
     where = f"Pod {namespace}/{metadata.name}: status.podIP"
-    return Upsert(Pod(namespace, metadata.name, _addresses([status.pod_ip], where)[0]))
+    address = _addresses([status.pod_ip], where)[0]
+    labels = (metadata.labels or {}) if selection.pod_labels else {}
+    flat = tuple([intern(text) for pair in sorted(labels.items()) for text in pair])
+    return Upsert(Pod(namespace, metadata.name, address, flat))
 
 
 def namespace_change(namespace: api.Namespace) -> Upsert:

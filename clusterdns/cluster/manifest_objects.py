@@ -117,7 +117,7 @@ class Reader:
     def _pod(self, value: Any) -> Reading:
         pod = api.from_value(api.Pod, value)
         metadata = pod.metadata
-        change = decode.pod_change(pod)
+        change = decode.pod_change(pod, self._selection)
         selected = self._selection.pods and self._labels.matches(metadata.labels or {})
         key = ("Pod", metadata.namespace, metadata.name)
         reading = _reading(key, change if selected else None, backend(pod))

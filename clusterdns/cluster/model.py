@@ -193,6 +193,7 @@ class Pod(Struct, frozen=True, gc=False, tag="Pod"):
     namespace: str
     name: str
     address: Address  # status.podIP
+    labels: tuple[str, ...] = ()  # key, value, key, value ...; kept only where `metadata` asks
 
 
 class Namespace(Struct, frozen=True, gc=False, tag="Namespace"):

@@ -86,7 +86,7 @@ DECODE: dict[Kind, Callable[[Selection], Decode]] = {
     "Service": lambda selection: decode_service,
     "ServiceImport": lambda selection: decode_import,
     "EndpointSlice": lambda selection: lambda octets: decode_slice(octets, selection),
-    "Pod": lambda selection: decode_pod,
+    "Pod": lambda selection: lambda octets: decode_pod(octets, selection),
     "Namespace": lambda selection: decode_namespace,
 }
 

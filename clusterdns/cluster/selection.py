@@ -25,6 +25,7 @@ class Selection:
     namespace_labels: str = ""
     endpoints: bool = True  # False: `noendpoints`
     pods: bool = False  # True: `pods verified`
+    pod_labels: bool = False  # True: `pods verified` with `metadata`; pods keep their labels
     pod_names: bool = False  # True: `endpoint_pod_names`; slices keep targetRef names
     topology_zones: bool = False  # True: `zonal`
     multicluster: bool = False  # True: `multicluster`; ServiceImports, and slices of theirs

@@ -179,6 +179,8 @@ def _share(thing: Object) -> None:
         force_setattr(thing, "cluster", intern(thing.cluster))
         if thing.topology_zones:
             force_setattr(thing, "topology_zones", tuple(map(intern, thing.topology_zones)))
+    if isinstance(thing, Pod) and thing.labels:
+        force_setattr(thing, "labels", tuple(map(intern, thing.labels)))
     if isinstance(thing, Service | EndpointSlice) and thing.ports:
         force_setattr(thing, "ports", shared(thing.ports))
 

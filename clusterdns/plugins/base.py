@@ -439,6 +439,7 @@ class Setup:
     warnings: list[str] = field(default_factory=list)  # "file:line:column: text"
     faults: list[ConfigError] = field(default_factory=list)  # see `attempt`
     recursive: bool = False  # RA is set on replies; known once every directive is parsed
+    collects: bool = False  # what is told of queries is asked for (`metadata`)
     plugins: "list[Plugin]" = field(default_factory=list)  # of this block; known then too
 
     @contextmanager

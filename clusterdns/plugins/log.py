@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from clusterdns.plugins.base import (
     choice,
     read_options,
 )
+from clusterdns.wire.message import OPCODE
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.sizes import plain_size
 from clusterdns.wire.texts import class_text, rcode_text, type_text
@@ -105,7 +107,14 @@ class Log(Plugin):
         duration_s = time.monotonic() - started
         outcome = Outcome(query, rcode, reply, duration_s, self._setup.recursive)
         classes = self.rules[index].classes
-        if "all" in classes or _class_of(outcome) in classes:
+        of = ""
+        if query.labels is not None or "all" not in classes:
+            kind = _type_of(outcome)
+            of = _CLASS.get(kind, "error")
+            if query.labels is not None:
+                query.labels["log/type"] = partial(str, kind)
+                query.labels["log/class"] = partial(str, of)
+        if "all" in classes or of in classes:
             log.info("%s", "".join([piece(outcome) for piece in self._lines[index]]))
 
 
@@ -252,18 +261,23 @@ _VALUES: dict[str, Piece] = {
     "{>rflags}": _flags,
 }
 
-NOERROR, NXDOMAIN = 0, 3
+NOERROR, SERVFAIL, NXDOMAIN, NOTIMP = 0, 2, 3, 4
+# Of all other types it is error. NODATA without SOA is NOERROR.
+_CLASS = {"NOERROR": "success", "DELEGATION": "success", "NXDOMAIN": "denial", "NODATA": "denial"}
 
 
-def _class_of(outcome: Outcome) -> str:
-    """Success, denial or error; NODATA without SOA and delegations are successes."""
-    reply = outcome.reply
-    if reply is None or outcome.query.question.qtype in (QTYPE.AXFR, QTYPE.IXFR):
-        return "error"
-    if reply.rcode == NXDOMAIN:
-        return "error" if reply.answer else "denial"
-    if reply.rcode != NOERROR:
-        return "error"
-    if not reply.answer and any(record.rtype == QTYPE.SOA for record in reply.authority):
-        return "denial"
-    return "success"
+def _type_of(outcome: Outcome) -> str:
+    """What CoreDNS calls a reply; one that was dropped is OTHERERROR."""
+    query, reply, rcode = outcome.query, outcome.reply, outcome.rcode
+    if query.flags & OPCODE or query.question.qtype in (QTYPE.AXFR, QTYPE.IXFR):
+        return "META"
+    if rcode in (SERVFAIL, NOTIMP):
+        return "SERVERERROR"
+    if reply is None or rcode not in (NOERROR, NXDOMAIN):
+        return "OTHERERROR"
+    if rcode == NXDOMAIN:
+        return "OTHERERROR" if reply.answer else "NXDOMAIN"
+    types = set() if reply.answer else {record.rtype for record in reply.authority}
+    if QTYPE.SOA in types:
+        return "NODATA"
+    return "DELEGATION" if QTYPE.NS in types else "NOERROR"

@@ -28,6 +28,7 @@ class Metadata(Plugin):
             )
         if directive.block is not None:
             raise ConfigError("metadata takes no block", directive.name.place)
+        setup.collects = True
         return cls(zone_names(directive.arguments, setup.zones, setup.warnings), setup)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
@@ -35,8 +36,7 @@ class Metadata(Plugin):
         return await next(query)
 
     def collect(self, query: Query) -> None:
-        query.labels = None
+        query.labels = {}  # what is told later (`forward`) is of every name
         if query.question in self._zones:
-            query.labels = {}
             for plugin in self._setup.plugins:
                 query.labels |= plugin.metadata(query)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 from contextlib import suppress
+from functools import partial
 from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -124,6 +125,8 @@ async def answer(zone: Held, query: Query, next: Resolve, passes: bool) -> Reply
     if found.absent and passes:
         passed = await next(query)
         return passed.rests_on(keys) if passed else None
+    if found.wildcard is not None and query.labels is not None:
+        query.labels["zone/wildcard"] = partial(str, found.wildcard)
     reply = Reply(
         found.rcode,
         answer=found.answer,

@@ -112,7 +112,7 @@ def test_addresses_of_a_load_balancer() -> None:
 
 
 LABELLED = {**META, "labels": {"kubernetes.io/service-name": "web"}}
-ALL = Selection(pod_names=True, topology_zones=True)
+ALL = Selection(pod_names=True, pod_labels=True, topology_zones=True)
 SLICES: dict[str, tuple[dict[str, Any], Selection, Object | str]] = {
     "1.8.1 ready, not ready, unsaid": (
         {
@@ -233,7 +233,20 @@ PODS: dict[str, tuple[dict[str, Any], Change]] = {
 
 @pytest.mark.parametrize(("fields", "expected"), PODS.values(), ids=PODS)
 def test_pods(fields: dict[str, Any], expected: Change) -> None:
-    assert decode_pod(json.dumps({"metadata": META, **fields}).encode()) == expected
+    octets = json.dumps({"metadata": META, **fields}).encode()
+    assert decode_pod(octets, Selection()) == expected
+
+
+def test_labels_of_pods_are_kept_where_somebody_asks_for_them() -> None:
+    labels = {"pod-template-hash": "5d4f", "app": "cart"}
+    running = {"phase": "Running", "podIP": "10.1.0.1"}
+    octets = json.dumps({"metadata": {**META, "labels": labels}, "status": running}).encode()
+    for kept in (False, True):
+        change = decode_pod(octets, Selection(pods=True, pod_labels=kept))
+        assert isinstance(change, Upsert)
+        assert isinstance(change.object, Pod)
+        expected = ("app", "cart", "pod-template-hash", "5d4f")  # sorted: the API's order varies
+        assert change.object.labels == (expected if kept else ())
 
 
 def test_a_namespace() -> None:
@@ -326,8 +339,8 @@ def test_any_value_is_an_object_or_a_source_error(value: dict[str, Any], named: 
     for decode in (
         decode_service,
         decode_import,
-        decode_pod,
         decode_namespace,
+        lambda octets: decode_pod(octets, ALL),
         lambda octets: decode_slice(octets, ALL),
     ):
         with contextlib.suppress(SourceError):

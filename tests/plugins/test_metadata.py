@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+from dnslib import DNSLabel
 
 from clusterdns.cluster.events import Synced, Upsert
 from clusterdns.cluster.model import Pod
@@ -12,6 +13,7 @@ from clusterdns.plugins.metadata import Metadata
 from clusterdns.plugins.order import build
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
+from clusterdns.zone.lookup import ZoneOptions
 from tests.plugins.asking import CLIENT, Next, fault, new_setup, parsed, query
 
 
@@ -50,7 +52,7 @@ class Teller(Plugin):
         return {self.label: lambda: f"{self.value} of {query.question.text}"}
 
 
-async def labels_of(name: str, text: str, *tellers: Plugin) -> dict[str, str] | None:
+async def labels_of(name: str, text: str, *tellers: Plugin) -> dict[str, str]:
     """The labels that the next plugin sees, with their values."""
     setup = new_setup()
     plugin = parsed(text, setup)
@@ -58,7 +60,8 @@ async def labels_of(name: str, text: str, *tellers: Plugin) -> dict[str, str] | 
     behind = Next(Reply())
     assert await plugin.resolve(query(name), behind) is behind.reply
     found = behind.asked[0].labels
-    return None if found is None else {label: value() for label, value in found.items()}
+    assert found is not None
+    return {label: value() for label, value in found.items()}
 
 
 async def test_collects_from_all() -> None:
@@ -68,7 +71,7 @@ async def test_collects_from_all() -> None:
 
 async def test_only_in_its_zones() -> None:
     tellers = (Teller("a/b", "x"),)
-    assert await labels_of("n.", "metadata a b", *tellers) is None
+    assert await labels_of("n.", "metadata a b", *tellers) == {}
     assert await labels_of("n.B.", "metadata a b", *tellers) == {"a/b": "x of n.b."}
 
 
@@ -92,47 +95,111 @@ def _before(plugin: Plugin, next: Resolve) -> Resolve:
     return resolve
 
 
-NOTHING = ("", "", "", "", "", "")
-NAMES: list[tuple[str, tuple[str, ...] | None]] = [  # as `_parts` has them
-    ("cluster.local.", NOTHING),
-    ("svc.cluster.local.", NOTHING),
-    ("pod.cluster.local.", NOTHING),
-    ("shop.svc.cluster.local.", ("", "", "", "", "shop", "svc")),
-    ("Web.shop.svc.CLUSTER.local.", ("", "", "", "web", "shop", "svc")),
-    ("a.web.shop.svc.cluster.local.", ("", "", "a", "web", "shop", "svc")),
-    ("_http._tcp.web.shop.svc.cluster.local.", ("http", "tcp", "", "web", "shop", "svc")),
-    ("10-0-0-1.shop.pod.cluster.local.", ("", "", "", "10-0-0-1", "shop", "pod")),
+NONE = dict.fromkeys(("port-name", "protocol", "endpoint", "service", "namespace", "kind"), "")
+SVC = {"namespace": "shop", "kind": "svc"}
+WEB = {"service": "web", **SVC}
+NAMES: list[tuple[str, dict[str, str] | None]] = [  # what is not empty; None: no name of the zone
+    ("cluster.local.", {}),
+    ("svc.cluster.local.", {}),
+    ("pod.cluster.local.", {}),
+    ("shop.svc.cluster.local.", SVC),
+    ("Web.shop.svc.CLUSTER.local.", WEB),
+    ("a.web.shop.svc.cluster.local.", {"endpoint": "a", **WEB}),
+    ("_http._TCP.web.shop.svc.cluster.local.", {"port-name": "http", "protocol": "tcp", **WEB}),
+    ("a.b.web.shop.svc.cluster.local.", {"port-name": "a", "protocol": "b", **WEB}),
+    (
+        "10-0-0-1.shop.pod.cluster.local.",
+        {"service": "10-0-0-1", "namespace": "shop", "kind": "pod"},
+    ),
     ("a.b.c.d.e.svc.cluster.local.", None),
     ("dns-version.cluster.local.", None),
     ("1.0.0.10.in-addr.arpa.", None),
 ]
 
 
+def options(*zones: str, **changed: object) -> ZoneOptions:
+    names = zones or ("cluster.local.", "in-addr.arpa.", "local.")
+    return ZoneOptions(zones=tuple(map(DNSLabel, names)), **changed)  # type: ignore[arg-type]
+
+
+def told_of(name: str, zone_options: ZoneOptions) -> dict[str, str]:
+    found = name_labels(Question.of(name, 1).labels, zone_options)
+    return {label.removeprefix("kubernetes/"): value() for label, value in found}
+
+
 @pytest.mark.parametrize(("name", "expected"), NAMES)
-def test_parts_of_names(name: str, expected: tuple[str, ...] | None) -> None:
-    zones = [(b"cluster", b"local"), (b"in-addr", b"arpa"), (b"local",)]
-    found = {label: value() for label, value in name_labels(Question.of(name, 1).labels, zones)}
-    if expected is None:
-        assert found == {"kubernetes/parse-error": "invalid query name"}
-    else:
-        kinds = ("port-name", "protocol", "endpoint", "service", "namespace", "kind")
-        assert found == {
-            f"kubernetes/{kind}": value for kind, value in zip(kinds, expected, strict=True)
-        }
+def test_parts_of_names(name: str, expected: dict[str, str] | None) -> None:
+    told = told_of(name, options())
+    assert told == ({"parse-error": "invalid query name"} if expected is None else NONE | expected)
+
+
+ZONAL: list[tuple[str, dict[str, str] | None]] = [
+    ("web.shop.svc", WEB),
+    ("eu-1.pin._zone.web.shop.svc", {"zone": "eu-1", **WEB}),
+    ("EU.1.prefer._zone.web.shop.svc", {"zone": "eu.1", **WEB}),
+    ("pin._zone.web.shop.svc", {"port-name": "pin", "protocol": "zone", **WEB}),
+    ("eu-1.near._zone.web.shop.svc", None),
+    ("eu-1.pin._zone.web.shop.pod", None),
+    ("eu-1.pin.zone.web.shop.svc", None),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), ZONAL)
+def test_parts_with_zonal(name: str, expected: dict[str, str] | None) -> None:
+    told = told_of(f"{name}.cluster.local.", options(zonal=True))
+    none = NONE | {"zone": ""}
+    assert told == ({"parse-error": "invalid query name"} if expected is None else none | expected)
+
+
+MULTICLUSTER: list[tuple[str, dict[str, str]]] = [
+    ("web.shop.svc", WEB),
+    ("a.web.shop.svc", {"endpoint": "a", **WEB}),
+    ("a.east.web.shop.svc", {"endpoint": "a", "cluster": "east", **WEB}),
+    ("_http._tcp.web.shop.svc", {"port-name": "http", "protocol": "tcp", **WEB}),
+    ("_http.tcp.web.shop.svc", {"port-name": "http", "protocol": "tcp", **WEB}),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), MULTICLUSTER)
+def test_parts_in_a_multicluster_zone(name: str, expected: dict[str, str]) -> None:
+    of = options(
+        "cluster.local.", "clusterset.local.", multicluster=(DNSLabel("ClusterSet.local."),)
+    )
+    assert told_of(f"{name}.clusterset.local.", of) == NONE | {"cluster": ""} | expected
+    assert "cluster" not in told_of("web.shop.svc.cluster.local.", of)
 
 
 def test_names_outside_have_no_parts() -> None:
-    assert not list(name_labels((b"example", b"org"), [(b"cluster", b"local")]))
+    assert not told_of("example.org.", options("cluster.local."))
 
 
 def test_pods_that_ask() -> None:
     index = Index(Selection(pods=True))
-    pod = Pod("shop", "cart-1", bytes(map(int, CLIENT[0].split("."))))
+    labels = ("app.kubernetes.io/name", "cart", "empty", "")
+    pod = Pod("shop", "cart-1", bytes(map(int, CLIENT[0].split("."))), labels)
     index.apply(Upsert(pod), 1.0)
     index.apply(Synced("Pod"), 1.0)
     found = {label: value() for label, value in client_labels(query(), index)}
     assert found == {
         "kubernetes/client-namespace": "shop",
         "kubernetes/client-pod-name": "cart-1",
+        "kubernetes/client-label/app.kubernetes.io/name": "cart",
+        "kubernetes/client-label/empty": "",
     }
     assert not list(client_labels(query(peer=("10.9.9.9", 1)), index))
+
+
+@pytest.mark.parametrize("text", ["metadata\n", ""])
+@pytest.mark.parametrize("pods", ["pods verified\n", ""])
+def test_labels_of_pods_are_kept_where_they_are_told(text: str, pods: str) -> None:
+    (block,) = parse(f". {{\n{text}kubernetes cluster.local {{\n{pods}}}\n}}", "Corefile").blocks
+    asked: list[Selection] = []
+
+    def cluster(selection: Selection, api: object) -> Index:
+        asked.append(selection)
+        return Index(selection)
+
+    setup = new_setup()
+    setup.cluster = cluster
+    build(block, setup)
+    assert [each.pod_labels for each in asked] == [bool(text and pods)]

@@ -68,6 +68,11 @@ class Flight:
         self._fallback: Received | None = None  # truncated, better than none
         self._is_over = False
 
+    @property
+    def to(self) -> str:
+        """The address of the upstream that was asked last; "": none was."""
+        return self._upstream.address if self._upstream is not None else ""
+
     def join(self) -> Waiter[Received]:
         """Something to await the reply with. It raises UpstreamError when there is none."""
         waiter: Waiter[Received] = Waiter()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Hashable
+from functools import partial
 
 from clusterdns.errors import ResolveError, UpstreamError
 from clusterdns.plugins.base import Query, Reply, Zones
@@ -71,6 +72,8 @@ class Forwarder:
         except UpstreamError as error:
             raise ResolveError(str(error)) from error
         finally:
+            if query.labels is not None and flight.to:
+                query.labels["forward/upstream"] = partial(str, flight.to)
             flight.leave(waiter)
             self._waiting -= 1
             if not self._waiting:

@@ -77,6 +77,7 @@ class Options:
             namespace_labels=self._selectors.get("namespace_labels", ""),
             endpoints="noendpoints" not in self._at,
             pods=self._pods == "verified",
+            pod_labels=self._pods == "verified" and self._setup.collects,
             pod_names="endpoint_pod_names" in self._at,
             topology_zones="zonal" in self._at,
             multicluster=bool(self._multicluster_zones),

@@ -145,10 +145,9 @@ class Kubernetes(Plugin):
         )
 
     def metadata(self, query: Query) -> dict[str, Label]:
-        zones = [zone.label for zone in self.zone_options.zones]
         return {
             **dict(client_labels(query, self.index)),
-            **dict(name_labels(query.question.labels, zones)),
+            **dict(name_labels(query.question.labels, self.zone_options)),
         }
 
     def _reply(self, found: Found | RRset, question: Question) -> Reply:
