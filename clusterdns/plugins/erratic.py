@@ -68,7 +68,8 @@ class Erratic(Plugin):
             return None
         if _is_hit(number, self.delay):
             await asyncio.sleep(self.delay_s)
-        question, truncated = query.question, _is_hit(number, self.truncate)
+        question = query.question
+        truncated = self.truncate > 0 and number & self.truncate == 0  # bits, as in CoreDNS
         if question.qtype == QTYPE.AXFR:
             return Reply(answer=_zone(question.label, is_whole=not truncated), authoritative=True)
         if question.qtype == QTYPE.A:

@@ -95,8 +95,7 @@ def _reply(question: Question, folded: tuple[bytes, ...], zone: DNSLabel) -> Rep
         return _loopback(question) if folded == LOCALHOST.label else _negative(zone)
     if folded == POINTER and question.qtype == QTYPE.PTR:
         return _answer(question, PTR(LOCALHOST))
-    exists = POINTER[-len(folded) :] == folded
-    return _negative(zone, 0 if exists else NXDOMAIN)
+    return _negative(zone, 0 if folded == POINTER else NXDOMAIN)
 
 
 def _answer(question: Question, rdata: object) -> Reply:

@@ -72,7 +72,7 @@ async def test_drop() -> None:
 async def test_truncate() -> None:
     plugin = erratic("erratic {\n truncate 2\n}")
     replies = [await ask(plugin, qtype) for qtype in ("A", "A", "AAAA", "AAAA")]
-    assert [reply and reply.truncated for reply in replies] == [True, False, True, False]
+    assert [reply and reply.truncated for reply in replies] == [True, True, False, False]
 
 
 async def test_delay() -> None:

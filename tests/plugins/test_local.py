@@ -30,7 +30,8 @@ CASES = [
     ("1.0.0.127.in-addr.arpa.", "MX", 0, "", "127.in-addr.arpa."),
     ("2.0.0.127.in-addr.arpa.", "PTR", 3, "", "127.in-addr.arpa."),
     ("1.0.0.0.in-addr.arpa.", "PTR", 3, "", "0.in-addr.arpa."),
-    ("0.0.127.in-addr.arpa.", "PTR", 0, "", "127.in-addr.arpa."),  # D2, RFC 4592
+    ("0.0.127.in-addr.arpa.", "PTR", 3, "", "127.in-addr.arpa."),  # as in CoreDNS
+    ("0.127.in-addr.arpa.", "NS", 3, "", "127.in-addr.arpa."),
     ("1.0.127.in-addr.arpa.", "PTR", 3, "", "127.in-addr.arpa."),
     ("localhost.example.net.", "A", 0, "localhost.example.net. 604800 IN A 127.0.0.1", ""),
     ("localhost.example.net.", "TXT", 0, "", "localhost.example.net."),
