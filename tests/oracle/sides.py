@@ -178,8 +178,9 @@ def own_opt(question: Question, raw: Answer) -> Answer:
 
 
 def asked_for_opt(question: Question, raw: Answer) -> Answer:
-    """D39: an OPT record only for those who sent one."""
-    return raw if question.edns else replace(raw, opt=None)
+    """D39: an OPT record only for those who sent one, extended errors of directives apart."""
+    has_error = raw.opt is not None and any(code == EDE for code, _ in raw.opt.options)
+    return raw if question.edns or has_error else replace(raw, opt=None)
 
 
 def passed_opt(question: Question, raw: Answer) -> Answer:

@@ -153,14 +153,14 @@ def available(question: Question, raw: Answer) -> Answer:
 
 
 def restored(question: Question, raw: Answer) -> Answer:
-    """D41: the question is the client's, even if the last rule that fits says `continue`."""
+    """D45: the question is the client's, even if the last rule that fits says `continue`."""
     kind = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(question.qtype))
     space = dns.rdataclass.to_text(dns.rdataclass.RdataClass.make(question.qclass))
     return replace(raw, question=f"{question.name} {space} {kind}")
 
 
 EXPECTED: Rules = {
-    "D41": restored,
+    "D45": restored,
     "D33": available,
     "D39": asked_for_opt,
     "D5": opt,
