@@ -1,5 +1,6 @@
 """What tests of stock Corefiles share: name servers to forward to, a server under a Corefile."""
 
+import re
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,13 +13,18 @@ import msgspec
 import pytest
 
 from tests.metering import SERIES, read, series
-from tests.scenarios.asking import At, ask
+from tests.scenarios.asking import At, answer, ask
 from tests.scenarios.processes import CLUSTERDNS, LIMIT_S, Process, running
 from tests.stock.cluster import objects
 from tests.stock.distributions import KUBEADM, Stock
 from tests.stock.machine import ENVIRON, Machine, Upstreams
 from tests.stock.upstreams import CORP, SECURE, ZONES, nsd, unbound
 
+# 3.10: [INFO] ADDRESS:PORT - ID "TYPE CLASS NAME PROTO SIZE DO BUFSIZE" RCODE FLAGS RSIZE DURATION
+_QUERY = re.compile(
+    r'^\[INFO\] [\d.]+:\d+ - \d+ "(\S+) \S+ (\S+) (?:udp|tcp) \d+ (?:true|false) \d+" '
+    r"([A-Z]+) [a-z,]+ \d+ [\d.e-]+s$"
+)
 Both = dict[str, Upstreams]  # by what the foreign one is: nsd, unbound
 
 
@@ -99,9 +105,14 @@ class Served:
         assert status == 200
         return series(read(text), name)
 
-    async def log_line(self, part: str) -> str:
-        """A line of the log with this in it."""
-        return await self.process.line(part)
+    async def answer(self, name: str, qtype: str = "A", tcp: bool = False) -> str:
+        """The rdata of its answer, sorted, with spaces between; or NODATA, or the rcode."""
+        return await answer(self.at, name, qtype, tcp)
+
+    def queries(self) -> list[str]:
+        """What `log` has said so far: type, name and rcode of each query."""
+        lines = map(_QUERY.search, self.process.lines)
+        return [" ".join(line.groups()) for line in lines if line]
 
 
 @asynccontextmanager
@@ -110,7 +121,9 @@ async def serving(stock: Stock, upstreams: Both, folder: Path) -> AsyncIterator[
     machine = Machine(folder / "etc", upstreams[stock.foreign])
     path = machine.write(stock.corefile, stock.files)
     words = ("-conf", path, "-dns.port", str(machine.port(53)))
-    source = ("--manifests", manifest(folder)) if stock.cluster and not stock.on_node else ()
+    source = (
+        ("--manifests", manifest(machine.folder)) if stock.cluster and not stock.on_node else ()
+    )
     async with running(*words, *source, environ=ENVIRON) as process:
         served = Served(stock, machine, process)
         await process.line("synced" if source else ", python")  # the last line at the start

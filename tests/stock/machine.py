@@ -90,7 +90,7 @@ class Machine:
 
         Gives the path of the Corefile.
         """
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         for path in sorted((HERE / files).rglob("*")) if files else ():
             copy = self.folder / path.relative_to(HERE / files)
             if path.is_file():

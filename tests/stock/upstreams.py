@@ -34,7 +34,7 @@ ZONES = {
 www 300 A 192.0.2.10
 www 300 AAAA 2001:db8::10
 alias 300 CNAME www
-brief 7 A 192.0.2.7
+brief 1 A 192.0.2.7
 many 300 TXT "{"x" * 250}" "{"y" * 250}" "{"z" * 250}"
 """,
     "2.0.192.in-addr.arpa": f"{SOA}10 300 PTR www.example.org.\n",
