@@ -64,6 +64,29 @@ COREFILE = """\
 }}
 """
 
+# kubeadm's: nothing in it looks at each query, so most go to an upstream and back as octets.
+STOCK = """\
+.:0 {{
+    bind 127.0.0.1
+    errors
+    kubernetes cluster.local in-addr.arpa ip6.arpa {{
+        {options}
+        pods insecure
+        fallthrough {through}
+        ttl 30
+    }}
+    forward . 127.0.0.1:{port} {{
+        max_concurrent 1000
+    }}
+    cache 30 {{
+        disable success cluster.local
+        disable denial cluster.local
+    }}
+    loop
+    loadbalance
+}}
+"""
+COREFILES = {"all sorts of directives": COREFILE, "stock": STOCK}
 REVERSE = "in-addr.arpa ip6.arpa"
 CLUSTER = (b"cluster", b"local")
 KNOWN = (b"web", b"db", b"out", b"dead", b"round", b"alias", b"db-0", b"_http", b"_tcp", b"shop")
@@ -152,15 +175,21 @@ async def ask_much(at: At, dice: random.Random, count: int) -> Counter[int]:
 
 
 def serving(
-    folder: Path, stub: Stub, through: str = REVERSE
+    folder: Path, stub: Stub, corefile: str, through: str = REVERSE
 ) -> AbstractAsyncContextManager[Server]:
-    corefile = COREFILE.format(port=stub.port, options="namespaces shop", through=through)
+    corefile = corefile.format(port=stub.port, options="namespaces shop", through=through)
     return served(folder, write(folder / "objects.yaml", OBJECTS), corefile=corefile)
 
 
+each_corefile = pytest.mark.parametrize("corefile", COREFILES.values(), ids=COREFILES)
+
+
 @pytest.mark.parametrize("seed", range(3))
-async def test_nothing_of_the_cluster_goes_upstream(tmp_path: Path, seed: int) -> None:
-    async with upstream(upstream_says) as stub, serving(tmp_path, stub) as server:
+@each_corefile
+async def test_nothing_of_the_cluster_goes_upstream(
+    tmp_path: Path, corefile: str, seed: int
+) -> None:
+    async with upstream(upstream_says) as stub, serving(tmp_path, stub, corefile) as server:
         rcodes = await ask_much(server.at, random.Random(seed), 1500)
         assert leaked(stub) == []
         assert len(stub.names()) > 300  # and what is not the cluster's did
@@ -169,21 +198,25 @@ async def test_nothing_of_the_cluster_goes_upstream(tmp_path: Path, seed: int) -
         assert rcodes[-1] == 0
 
 
-async def test_it_would_be_seen(tmp_path: Path) -> None:
+@each_corefile
+async def test_it_would_be_seen(tmp_path: Path, corefile: str) -> None:
     """With `fallthrough` for all names, which the Corefiles of some distributions have, they do."""
     async with (
         upstream(upstream_says) as stub,
-        serving(tmp_path, stub, through="") as server,
+        serving(tmp_path, stub, corefile, through="") as server,
     ):
         await ask_much(server.at, random.Random(0), 50)
         assert leaked(stub)
 
 
-async def test_nothing_goes_upstream_before_the_cluster_is_known(tmp_path: Path) -> None:
+@each_corefile
+async def test_nothing_goes_upstream_before_the_cluster_is_known(
+    tmp_path: Path, corefile: str
+) -> None:
     """Not the reverse zones either (D13): their NXDOMAIN would be kept."""
     async with upstream(upstream_says) as stub:
         api = f"endpoint http://{HOST}:{unused_port()}"
-        corefile = COREFILE.format(port=stub.port, options=api, through=REVERSE)
+        corefile = corefile.format(port=stub.port, options=api, through=REVERSE)
         async with started(tmp_path, corefile=corefile) as server:
             rcodes = await ask_much(server.at, random.Random(7), 500)
             for name in ("1.0.96.10.in-addr.arpa", "9.9.9.9.IN-ADDR.arpa", "1.ip6.ARPA"):
@@ -194,11 +227,12 @@ async def test_nothing_goes_upstream_before_the_cluster_is_known(tmp_path: Path)
             assert rcodes[-1] == 0
 
 
-async def test_addresses_of_the_cluster_stay_too(tmp_path: Path) -> None:
+@each_corefile
+async def test_addresses_of_the_cluster_stay_too(tmp_path: Path, corefile: str) -> None:
     """What falls through are the addresses that nobody in the cluster has."""
     ours = ("1.0.96.10.in-addr.arpa", "7.0.244.10.in-addr.arpa")
     others = ("2.0.96.10.in-addr.arpa",)
-    async with upstream(upstream_says) as stub, serving(tmp_path, stub) as server:
+    async with upstream(upstream_says) as stub, serving(tmp_path, stub, corefile) as server:
         for name in (*ours, *others):
             for qtype in ("PTR", "A", "TXT", "SOA", "ANY"):
                 await ask(server.at, name, qtype)
