@@ -149,7 +149,12 @@ def names(dice: random.Random, count: int) -> Iterator[list[bytes]]:
 
 
 def questions(dice: random.Random, count: int) -> Iterator[bytes]:
+    """Some as resolvers send them, some with all that a query can have."""
     for labels in names(dice, count):
+        if dice.random() < 0.4:
+            plain = [label.lower() for label in labels]
+            yield query(plain, dice.choice((1, 28, 65)), size=dice.choice((None, 1232)))
+            continue
         yield query(
             labels,
             dice.choice(TYPES) if dice.random() < 0.6 else dice.choice((1, 28)),
