@@ -56,17 +56,38 @@ COREFILE = """\
 """
 
 
+# As stock Corefiles: what is forwarded goes as octets.
+STOCK = """\
+.:0 {{
+    bind 127.0.0.1
+    errors
+    {more}
+    cache 30
+    kubernetes cluster.local in-addr.arpa {{
+        pods insecure
+    }}
+    forward . 127.0.0.1:{port}
+}}
+"""
+STOCK_ROADS = {road: ROADS[road] for road in ("cluster", "forward")}
+each_corefile = pytest.mark.parametrize(
+    ("corefile", "roads"), [(COREFILE, ROADS), (STOCK, STOCK_ROADS)], ids=["all", "stock"]
+)
+
+
 def upstream_says(asked: Asked) -> Iterator[bytes]:
     yield reply(asked, *[f"{asked.name} 30 IN A 198.51.100.{n}" for n in range(MANY)])
 
 
-def serving(folder: Path, stub: Stub, more: str = "") -> AbstractAsyncContextManager[Server]:
+def serving(
+    folder: Path, stub: Stub, more: str = "", corefile: str = COREFILE
+) -> AbstractAsyncContextManager[Server]:
     """more: lines of the server block."""
     (folder / "hosts").write_text("".join(f"192.0.2.{n} many.hosts.test\n" for n in range(MANY)))
     records = "".join(f"many A 192.0.2.{n}\n" for n in range(MANY))
     (folder / "zone").write_text(f"$ORIGIN file.test.\n$TTL 30\n@ SOA a b 1 2 3 4 5\n{records}")
     answers = " ".join(f'"{{{{ .Name }}}} 30 IN A 192.0.2.{n}"' for n in range(MANY))
-    corefile = COREFILE.format(folder=folder, port=stub.port, more=more, answers=answers)
+    corefile = corefile.format(folder=folder, port=stub.port, more=more, answers=answers)
     return served(folder, write(folder / "objects.yaml", OBJECTS), corefile=corefile)
 
 
@@ -87,13 +108,17 @@ SIZES = (None, 0, 100, 512, 513, 600, 1231, 1232, 1233, 4096, 65535)
 BOUNDS = [("", 65535), ("loadbalance", 65535), ("bufsize", 1232), ("bufsize 700", 700)]
 
 
+@each_corefile
 @pytest.mark.parametrize(("more", "most"), BOUNDS)
-async def test_no_reply_is_larger_than_its_limit(tmp_path: Path, more: str, most: int) -> None:
+async def test_no_reply_is_larger_than_its_limit(
+    tmp_path: Path, corefile: str, roads: dict[str, str], more: str, most: int
+) -> None:
     """On every road, and again as a finished answer. What was cut says so, nothing else does."""
-    async with upstream(upstream_says) as stub, serving(tmp_path, stub, more) as server:
-        for road, name in ROADS.items():
-            for size in SIZES:
+    async with upstream(upstream_says) as stub, serving(tmp_path, stub, more, corefile) as server:
+        for road, name in [*roads.items(), ("forward", "")]:
+            for number, size in enumerate(SIZES):
                 for tcp in (False, False, True):
+                    name = name if name in roads.values() else f"n{number}{tcp}.upstream.test"
                     [octets] = await ask_all(server.at, [asking(name, size=size)], tcp)
                     assert octets is not None, road
                     found = dns.message.from_wire(octets)
@@ -122,25 +147,26 @@ def summary(octets: bytes) -> str:
 
 
 ACTIONS = {"block": "REFUSED", "filter": "0", "drop": "nothing"}
-OPEN = [str(MANY)] * len(ROADS)
 
 
+@each_corefile
 @pytest.mark.parametrize(("action", "expected"), ACTIONS.items(), ids=ACTIONS)
 async def test_acl_decides_before_anything_answers(
-    tmp_path: Path, action: str, expected: str
+    tmp_path: Path, corefile: str, roads: dict[str, str], action: str, expected: str
 ) -> None:
     """Whatever somebody else had, and has again, from directives, caches or finished answers."""
+    everything = [str(MANY)] * len(roads)
     acl = f"acl {{\n {action} net {OTHER}\n}}"
-    async with upstream(upstream_says) as stub, serving(tmp_path, stub, acl) as server:
+    async with upstream(upstream_says) as stub, serving(tmp_path, stub, acl, corefile) as server:
         for tcp in (False, True):
-            assert await said(server.at, ROADS.values(), tcp, HOST) == OPEN
+            assert await said(server.at, roads.values(), tcp, HOST) == everything
         before = len(stub.asked)
-        names = [*ROADS.values(), *[f"new.{name}" for name in ROADS.values()]]
+        names = [*roads.values(), *[f"new.{name}" for name in roads.values()]]
         for tcp in (False, True):
             found = await said(server.at, names, tcp, OTHER)
             assert found == [expected] * len(names)
         assert len(stub.asked) == before
-        assert await said(server.at, ROADS.values(), False, HOST) == OPEN
+        assert await said(server.at, roads.values(), False, HOST) == everything
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -156,11 +182,14 @@ async def test_acl_sees_what_is_asked_in_the_end(tmp_path: Path, action: str) ->
                 assert got == (set(ROADS) if source == HOST else open_roads)
 
 
+@each_corefile
 @pytest.mark.parametrize("tcp", [False, True])
-async def test_a_reply_has_no_reply(tmp_path: Path, tcp: bool) -> None:
+async def test_a_reply_has_no_reply(
+    tmp_path: Path, corefile: str, roads: dict[str, str], tcp: bool
+) -> None:
     """Two servers that answered each other would never end. What comes after it is answered."""
-    async with upstream(upstream_says) as stub, serving(tmp_path, stub) as server:
-        queries = [asking(name, size=size) for name in ROADS.values() for size in (None, 1232)]
+    async with upstream(upstream_says) as stub, serving(tmp_path, stub, "", corefile) as server:
+        queries = [asking(name, size=size) for name in roads.values() for size in (None, 1232)]
         replies = await ask_all(server.at, queries, tcp)
         sent = [each for each in replies if each is not None]
         assert len(sent) == len(queries)
