@@ -21,6 +21,7 @@ CONFIGURATION = """\
 server:
     ip-address: 127.0.0.1@{port}
     username: ""
+    database: ""
     server-count: 1
     zonesdir: {folder}
     pidfile: {folder}/nsd.pid

@@ -62,6 +62,8 @@ class Follower:
         self._pause = FIRST_PAUSE
         self._fault = ""  # what the log has been told
         self._woken = asyncio.Event()
+        self._stopped = False
+        self._task: asyncio.Task[None] | None = None
 
     def take_over(self, before: "Follower") -> None:
         """Goes on with the version that another one has; looks for a newer one at once."""
@@ -80,9 +82,21 @@ class Follower:
         self._woken.set()
         return True
 
-    async def serve(self) -> None:
-        """Keeps the zone up to date until it is cancelled."""
-        while True:
+    def start(self) -> asyncio.Task[None]:
+        """Keeps the zone up to date from now on. The task ends after `stop`."""
+        self._stopped = False
+        self._task = asyncio.ensure_future(self._follow())
+        return self._task
+
+    def stop(self) -> None:
+        """Ends that at once."""
+        self._stopped = True
+        self._woken.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _follow(self) -> None:
+        while not self._stopped:  # Python 3.11: `wait_for` in dnspython can swallow a cancellation
             if time.monotonic() >= self._due:
                 self._notified = False
                 pause = await self._look()
@@ -99,13 +113,13 @@ class Follower:
 
     async def _sleep(self) -> None:
         """Until there is something to do."""
-        self._woken.clear()
         end = min(self._due, self._expires if self.authority is not None else math.inf)
         try:
             async with asyncio.timeout(max(0.0, end - time.monotonic())):
                 await self._woken.wait()
         except TimeoutError:
             pass
+        self._woken.clear()
 
     async def _look(self) -> float:
         """Fetches another version if there is one; gives the seconds to the next look."""

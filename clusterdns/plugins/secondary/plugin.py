@@ -47,7 +47,7 @@ class Secondary(Plugin):
         # What answers rest on where catalogs decide which zones there are.
         self._which: Key = ("secondary zones", " ".join(static))
         self._keys = frozenset([self._which] if self._catalogs else [])
-        self._tasks: dict[str, asyncio.Task[None]] | None = None  # None: nothing runs
+        self._tasks: set[asyncio.Task[None]] | None = None  # None: nothing is followed
         self._served: tuple[Zones, dict[str, Follower]] = Zones(static), static
 
     @classmethod
@@ -102,23 +102,23 @@ class Secondary(Plugin):
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Keeps all zones up to date, until `stopping` is set."""
-        self._tasks = {}
+        self._tasks = set()
         for zone, follower in self._served[1].items():
             self._start(zone, follower)
         try:
             await stopping.wait()
         finally:
-            tasks = list(self._tasks.values())
-            self._tasks = None
-            for task in tasks:
-                task.cancel()
+            tasks, self._tasks = self._tasks, None
+            for follower in self._served[1].values():
+                follower.stop()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, zone: str, follower: Follower) -> None:
-        """Follows this zone from now on, in place of what was followed under its name."""
+        """Follows this zone from now on, if zones are followed."""
         if self._tasks is not None:
-            self._stop(zone)
-            self._tasks[zone] = asyncio.ensure_future(follower.serve())
+            task = follower.start()
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         if follower.authority is not None:
             self._setup.changed(zone)
 
@@ -144,13 +144,10 @@ class Secondary(Plugin):
             if keeps:
                 followers[zone].take_over(known[zone])
         self._served = Zones(followers), followers
-        for zone in gone:
-            self._stop(zone)
+        for zone in (*starts, *gone):
+            if zone in known:
+                known[zone].stop()
         for zone in starts:
             self._start(zone, followers[zone])
         log.info("catalog %s: %d zones come, %d go", catalog, len(starts), len(gone))
         self._setup.forget({self._which, *(known[z].key for z in (*starts, *gone) if z in known)})
-
-    def _stop(self, zone: str) -> None:
-        if self._tasks is not None and zone in self._tasks:
-            self._tasks.pop(zone).cancel()

@@ -38,6 +38,7 @@ class Notifier:
     def __init__(self) -> None:
         self._notices: asyncio.Queue[Notice] = asyncio.Queue()
         self._waiting: set[Notice] = set()
+        self._ended = False
 
     def tell(self, notice: Notice) -> None:
         """Has this sent soon."""
@@ -47,16 +48,18 @@ class Notifier:
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Sends until `stopping`; what has not been sent by then is lost."""
+        self._ended = False
         senders = [asyncio.ensure_future(self._send_all()) for _ in range(AT_ONCE)]
         try:
             await stopping.wait()
         finally:
+            self._ended = True
             for sender in senders:
                 sender.cancel()
             await asyncio.gather(*senders, return_exceptions=True)
 
     async def _send_all(self) -> None:
-        while True:
+        while not self._ended:  # Python 3.11: `wait_for` in dnspython can swallow a cancellation
             notice = await self._notices.get()
             self._waiting.discard(notice)
             try:
