@@ -1,0 +1,125 @@
+"""Stock Corefiles, asked of CoreDNS and of clusterdns; both forward to the same nsd and unbound."""
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.apiserver.server import ApiServer
+from tests.oracle.answers import UNREADABLE, Answer, Section, decode
+from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.scenarios.asking import At, ask
+from tests.scenarios.processes import CLUSTERDNS, running
+from tests.stock.cluster import ANSWERS, Z, objects
+from tests.stock.distributions import STOCK, Stock
+from tests.stock.fixtures import Both, upstreams
+from tests.stock.machine import ENVIRON, Machine
+from tests.stock.test_features import FEATURES
+from tests.stock.upstreams import needs_upstreams
+
+__all__ = ["upstreams"]
+pytestmark = [
+    needs_upstreams,
+    pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT),
+]
+
+TYPES = ("A", "AAAA", "SRV", "TXT", "MX", "NS", "SOA", "PTR", "CNAME", "ANY", "HTTPS")
+NAMES = (
+    *(Z, f"svc.{Z}", f"shop.svc.{Z}", f"web.shop.svc.{Z}", f"db.shop.svc.{Z}"),
+    *(f"nope.shop.svc.{Z}", f"outside.shop.svc.{Z}", f"10-244-0-7.shop.pod.{Z}"),
+    *("www.example.org.", "alias.example.org.", "nope.example.org."),
+)
+
+
+def questions(name: str) -> list[tuple[str, str]]:
+    """Name and type: cluster names of every type, foreign ones, and the distribution's own."""
+    asked = dict.fromkeys([*ANSWERS, *FEATURES.get(name, ())])
+    return list(asked | dict.fromkeys((owner, qtype) for owner in NAMES for qtype in TYPES))
+
+
+@pytest.mark.parametrize("name", STOCK)
+async def test_stock(name: str, tmp_path: Path, upstreams: Both, met: Counter[str]) -> None:
+    """Asked over UDP and over TCP, where what can be is cached; TTLs at the first ask only."""
+    differences = []
+    async with ApiServer(objects()) as api, AsyncExitStack() as stack:
+        theirs, ours = [
+            await stack.enter_async_context(
+                _serving(program, STOCK[name], upstreams, tmp_path / program, api.url)
+            )
+            for program in ("coredns", "clusterdns")
+        ]
+        for tcp in (False, True):
+            for question in questions(name):
+                raw, found = [await _asked(at, *question, tcp) for at in (theirs, ours)]
+                rules = list(_rules(STOCK[name], question, raw, found))
+                met.update(["questions", *rules])
+                if "?" in rules:
+                    differences.append(f"{question} {tcp=}\nCoreDNS {raw}\nclusterdns {found}")
+    assert not differences, "\n\n".join(differences[:20])
+
+
+async def _asked(at: At, name: str, qtype: str, tcp: bool) -> Answer:
+    reply = await ask(at, name, qtype, tcp)
+    answer = (decode(reply.to_wire()) or UNREADABLE).said()
+    return _without_ttl(answer) if tcp else answer
+
+
+def _rules(stock: Stock, question: tuple[str, str], raw: Answer, ours: Answer) -> Iterator[str]:
+    """The numbers of the differences that are met; "?" for one that has none."""
+    name, qtype = question
+    foreign = stock.on_node or not name.endswith(Z) or name.startswith("www.example.org.")
+    if foreign and raw.bits - ours.bits == {"AA"}:
+        yield "D9"
+        raw = replace(raw, bits=raw.bits - {"AA"})
+    if "AA" in ours.bits and ours.bits - raw.bits == {"RA"}:
+        yield "D33"
+        raw = replace(raw, bits=raw.bits | {"RA"})
+    if any(each.data.startswith("fe80:") for each in raw.additional):
+        yield "D14"
+        kept = tuple(each for each in raw.additional if not each.data.startswith("fe80:"))
+        raw = replace(raw, additional=kept)
+    if raw == ours:
+        return
+    if stock.pods == "verified" and name == f"shop.svc.{Z}" and raw.rcode == "SERVFAIL":
+        yield "D24"
+        return
+    nodata = ours.rcode == "NOERROR" and not ours.answer
+    if name.startswith("outside.") and [each.type for each in ours.answer] == ["CNAME"]:
+        yield "D34"
+    elif (
+        name.endswith(Z) and raw.rcode == "NXDOMAIN" and nodata and not name.startswith("nope.")
+    ) or (qtype == "SOA" and ours.rcode == "NXDOMAIN" and not raw.answer):
+        yield "D1"
+    else:
+        yield "?"
+
+
+def _without_ttl(answer: Answer) -> Answer:
+    def plain(section: Section) -> Section:
+        return tuple(record._replace(ttl=0) for record in section)
+
+    answers, authority, additional = map(plain, answer.sections)
+    return replace(answer, answer=answers, authority=authority, additional=additional)
+
+
+@asynccontextmanager
+async def _serving(
+    program: str, stock: Stock, upstreams: Both, folder: Path, api_url: str
+) -> AsyncIterator[At]:
+    """A server of either sort under the Corefile, and where it is to be asked."""
+    machine = Machine(folder, upstreams[stock.foreign])
+    path = machine.write(stock.corefile, stock.files)
+    path.write_text(
+        re.sub(r"^( +kubernetes .*\{)$", rf"\1\n endpoint {api_url}", path.read_text(), flags=re.M)
+    )
+    coredns = program == "coredns"
+    words = ("-conf", path, "-dns.port", str(machine.port(53)))
+    binary = str(coredns_binary()) if coredns else CLUSTERDNS
+    async with running(*words, program=binary, environ=ENVIRON) as process:
+        known = stock.cluster and not stock.on_node
+        await process.line("linux/" if coredns else "synced" if known else ", python")
+        yield machine.at(*stock.at)
