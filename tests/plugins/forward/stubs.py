@@ -23,12 +23,13 @@ ADDRESS = "192.0.2.1"
 
 @dataclass
 class Asked:
-    """One query that came in: what, by which transport, from which port."""
+    """One query that came in: what, by which transport, from which port and address."""
 
     message: dns.message.Message
     octets: bytes
     transport: str
     port: int
+    host: str = ""
 
     @property
     def name(self) -> str:
@@ -93,8 +94,9 @@ class Stub:
     def names(self) -> list[str]:
         return [each.name for each in self.asked]
 
-    def take(self, octets: bytes, transport: str, port: int) -> list[bytes]:
-        asked = Asked(dns.message.from_wire(octets), octets, transport, port)
+    def take(self, octets: bytes, transport: str, peer: tuple[str, int]) -> list[bytes]:
+        """peer: address and port, and more of IPv6."""
+        asked = Asked(dns.message.from_wire(octets), octets, transport, peer[1], peer[0])
         self.asked.append(asked)
         return list(self.behave(asked))
 
@@ -107,7 +109,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, peer: tuple[str, int]) -> None:
-        for octets in self.stub.take(data, "udp", peer[1]):
+        for octets in self.stub.take(data, "udp", peer):
             self.transport.sendto(octets, peer)
 
 
@@ -127,12 +129,12 @@ async def upstream(
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stub.connections += 1
         writers.add(writer)
-        port = writer.get_extra_info("peername")[1]
+        peer = writer.get_extra_info("peername")
         replies = 0
         try:
             while True:
                 size = int.from_bytes(await reader.readexactly(2), "big")
-                for octets in stub.take(await reader.readexactly(size), "tcp", port):
+                for octets in stub.take(await reader.readexactly(size), "tcp", peer):
                     if stub.held:
                         await stub.held.wait()
                     writer.write(len(octets).to_bytes(2, "big") + octets)

@@ -11,6 +11,7 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import datagrams, figures
 from clusterdns.plugins.forward.datagrams import SOCKETS, USES
+from clusterdns.plugins.forward.targets import endpoint
 from tests.plugins.asking import edns, query
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -63,13 +64,27 @@ async def test_over_ipv6() -> None:
         assert addresses(await ask(plugin, transport="tcp")) == [ADDRESS]
 
 
-async def test_a_source_address() -> None:
-    async with (
-        upstream() as stub,
-        forwarding(to=[stub], options="source_address 127.0.0.9") as plugin,
-    ):
-        assert addresses(await ask(plugin)) == [ADDRESS]
-        assert addresses(await ask(plugin, transport="tcp")) == [ADDRESS]
+@pytest.mark.parametrize(("host", "source"), [(HOST, "127.0.0.9"), ("::1", "::1")])
+async def test_a_source_address(host: str, source: str) -> None:
+    async with upstream(host=host) as stub:
+        line = f"forward . {endpoint(host, stub.port)} {{\n source_address {source}\n}}"
+        async with forwarding(line) as plugin:
+            assert addresses(await ask(plugin)) == [ADDRESS]
+            assert addresses(await ask(plugin, transport="tcp")) == [ADDRESS]
+    assert [(each.transport, each.host) for each in stub.asked] == [
+        ("udp", source),
+        ("tcp", source),
+    ]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_source_address_is_for_upstreams_of_its_family(transport: str) -> None:
+    async with upstream(host="::1") as other, upstream() as stub:
+        to = f"[::1]:{other.port} {HOST}:{stub.port}"
+        options = "policy sequential\n max_fails 0\n source_address 127.0.0.9"
+        async with forwarding(f"forward . {to} {{\n {options}\n}}") as plugin:
+            assert addresses(await ask(plugin, transport=transport)) == [ADDRESS]
+    assert (len(other.asked), [each.host for each in stub.asked]) == (0, ["127.0.0.9"])
 
 
 async def test_a_source_address_that_is_not_ours() -> None:
@@ -193,6 +208,17 @@ async def test_a_port_where_nobody_listens_is_known_at_once() -> None:
         with pytest.raises(ResolveError, match=expected):
             await ask(plugin)
         assert time.monotonic() - started < 1
+
+
+async def test_all_who_asked_where_nobody_listens_know_it_at_once() -> None:
+    """The network tells it once for a socket, to a read or to a write of another question."""
+    to = f"forward . {HOST}:{unused_port()} {{\n max_fails 0\n}}"
+    async with forwarding(to) as plugin:
+        started = time.monotonic()
+        asked = [ask(plugin, f"n{number}.example.org.") for number in range(60)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert time.monotonic() - started < 1
+    assert all("connection refused" in str(error) for error in found)
 
 
 @pytest.mark.parametrize("port", ["99999", "x", "0"])  # 7.5, 28

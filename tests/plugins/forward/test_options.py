@@ -278,6 +278,15 @@ def test_host_names(text: str, expected: list[str]) -> None:
     assert addresses(f"forward . {text}") == expected
 
 
+def test_a_host_name_counts_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [f"10.0.0.{n}" for n in range(20)]
+    monkeypatch.setattr(hostnames, "_system", lambda host: many)
+    assert len(addresses("forward . dns.example.org")) == 20
+    words = " ".join(f"192.0.2.{n}" for n in range(15))
+    expected = "1:166: more than 15 TOs configured: 16"
+    assert fault(f"forward . {words} dns.example.org") == expected
+
+
 @pytest.mark.usefixtures("hosts")
 @pytest.mark.parametrize(
     ("text", "expected"),

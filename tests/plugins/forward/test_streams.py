@@ -222,6 +222,28 @@ async def test_a_client_certificate() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "shows_one"),
+    [("", False), ("ca.crt", False), ("client.crt client.key", True)],
+)
+async def test_fewer_files(words: str, shows_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tls` has none to three: CERT KEY CA, CERT KEY, CA; without a CA it is the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(PKI / ("none.crt" if words == "ca.crt" else "ca.crt")))
+    files = " ".join(str(PKI / word) for word in words.split())
+    for asks in (False, True):
+        async with (
+            upstream(tls=server_context(client_certificates=asks)) as stub,
+            forwarding(
+                f"forward . tls://{HOST}:{stub.port} {{\n max_fails 0\n tls {files}\n}}"
+            ) as plugin,
+        ):
+            if asks and not shows_one:
+                with pytest.raises(ResolveError):
+                    await ask(plugin)
+            else:
+                assert addresses(await ask(plugin)) == [ADDRESS]
+
+
+@pytest.mark.parametrize(
     ("to", "options", "expected"),
     [
         ("tls://127.0.0.1%other.test", CA, "certificate"),
