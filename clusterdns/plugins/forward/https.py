@@ -3,6 +3,7 @@ HTTP/1.1 has it. Imported for an upstream with https:// alone, as aiohttp's clie
 
 import asyncio
 import base64
+import logging
 import time
 from collections.abc import Coroutine
 from types import SimpleNamespace
@@ -29,6 +30,8 @@ NO_ID = b"\0\0"  # RFC 8484 section 4.1: equal questions are equal messages, whi
 # RFC 8484 section 8.2: nothing is told of us that the answer does not need.
 _UNSAID = ("Accept-Encoding", "User-Agent")
 
+log = logging.getLogger(__name__)
+
 
 class Https:
     """The connections to one upstream.
@@ -49,16 +52,16 @@ class Https:
         self._options = options
         self._counted = figures.Connections(target.address, "https")
         self._pool: Pool | None = None  # for the next queries
-        self._requests: set[asyncio.Task[None]] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._requests: set[Request] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.is_stopped = False
 
     def send(self, attempt: Attempt, now: float) -> None:
         """Sends a question."""
         attempt.id = NO_ID
-        request = Request(self, attempt)
-        attempt.home = request
-        request.task = _begin(request.run(), self._requests)
+        attempt.home = request = Request(self, attempt)
+        self._requests.add(request)
+        request.task = self._begin(request.run())
 
     def pool(self) -> "Pool":
         """The connections for a query. When they are too old, or some may be, there are others."""
@@ -75,7 +78,7 @@ class Https:
             self._pool = None
         if not pool.busy and not pool.is_closed:
             pool.is_closed = True
-            _begin(pool.close(), self._closing)
+            self._begin(pool.close())
 
     def settle(self, pool: "Pool") -> None:
         """Nothing is under way by these connections: are they kept?"""
@@ -91,10 +94,20 @@ class Https:
     async def close(self) -> None:
         """Closes at once; what is under way fails."""
         self.stop()
-        for task in self._requests:
-            task.cancel()
-        await asyncio.gather(*self._requests, return_exceptions=True)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        for request in list(self._requests):
+            request.end("the server stops")
+        while self._tasks:  # those that end leave connections to be closed
+            await asyncio.wait(self._tasks)
+
+    def ended(self, request: "Request") -> None:
+        """A request is over."""
+        self._requests.discard(request)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class Pool:
@@ -190,8 +203,14 @@ class Request:
 
     def leave(self, attempt: Attempt, is_late: bool) -> None:
         """Ends it, and its connection: HTTP/1.1 cannot step over a reply."""
-        assert self.task is not None
-        self.task.cancel()
+        self._owner.ended(self)
+        if self.task is not None:
+            self.task.cancel()
+
+    def end(self, reason: str) -> None:
+        """Ends it, and tells the attempt."""
+        self.leave(self._attempt, is_late=False)
+        self._attempt.failed(self.failure(reason))
 
     def failure(self, reason: str) -> UpstreamError:
         """As Go writes it: `Post "https://192.0.2.1/dns-query": i/o timeout`."""
@@ -203,14 +222,15 @@ class Request:
         attempt = self._attempt
         try:
             found = await self._reply()
-        except asyncio.CancelledError:
-            if attempt.home is self:  # else it was the attempt that wants no more of it
-                attempt.failed(self.failure("the server stops"))
-            raise
         except UpstreamError as error:
             attempt.failed(error)
+        except Exception as error:  # an edge: one request may not leave its question waiting
+            log.exception("asking %s", self._owner.url)
+            attempt.failed(self.failure(f"{type(error).__name__}: {error}"))
         else:
             attempt.replied(found)
+        finally:
+            self._owner.ended(self)
 
     async def _reply(self) -> Received:
         """Raises UpstreamError."""
@@ -275,11 +295,3 @@ def _reason(error: aiohttp.ClientError | UpstreamError, target: Target) -> str:
             return f"read: {reason_of(error)}"
         case _:
             return str(error) or type(error).__name__
-
-
-def _begin(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> asyncio.Task[None]:
-    """Starts it; it is among the tasks until it has ended."""
-    task = asyncio.get_running_loop().create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-    return task

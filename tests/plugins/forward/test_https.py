@@ -408,6 +408,28 @@ async def test_the_end_while_it_waits() -> None:
             await waiting
 
 
+async def test_the_end_before_it_has_begun() -> None:
+    async with doh() as server, asking(server) as plugin:
+        waiting = asyncio.create_task(ask(plugin))
+        await asyncio.sleep(0)
+        assert not server.asked
+        await plugin.close()
+        with pytest.raises(ResolveError, match=r"the server stops|not asked any more"):
+            await waiting
+
+
+async def test_a_fault_of_ours_ends_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*any: object) -> None:
+        raise KeyError("a bug")
+
+    async with doh() as server, asking(server, "max_connect_attempts 1\n max_fails 0") as plugin:
+        with monkeypatch.context() as patch:
+            patch.setattr(https, "reply_to", broken)
+            with pytest.raises(ResolveError, match="KeyError: 'a bug'"):
+                await ask(plugin)
+        assert addresses(await ask(plugin)) == [ADDRESS]
+
+
 async def test_a_query_under_way_as_it_stops_ends_well() -> None:
     async with doh() as server, asking(server) as plugin:
         await ask(plugin, "a.test")
