@@ -50,7 +50,11 @@ class Datagrams:
             sock.send(attempt, now)
         except OSError as error:
             self.retire(sock)
-            raise sock.failure(f"write: {reason_of(error)}") from error
+            if (
+                sock.attempts
+            ):  # what it says is of these: the network tells it once, to whoever asks
+                asyncio.get_running_loop().call_soon(sock.fail, f"read: {reason_of(error)}")
+            raise sock.failure(f"write: {reason_of(error)}", "write") from error
         if self.is_stopped:
             self.retire(sock)
 
@@ -167,12 +171,12 @@ class Socket:
             self._owner.retire(self)
         self._settle()
 
-    def failure(self, reason: str) -> UpstreamError:
+    def failure(self, reason: str, what: str = "read") -> UpstreamError:
         try:
             ours = endpoint(*self._sock.getsockname()[:2])
         except OSError:
             ours = ""
-        return UpstreamError(f"read udp {ours}->{self._owner.target.address}: {reason}")
+        return UpstreamError(f"{what} udp {ours}->{self._owner.target.address}: {reason}")
 
     def fail(self, reason: str) -> None:
         """Ends every question under way, and the socket."""

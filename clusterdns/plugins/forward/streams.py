@@ -165,7 +165,8 @@ class Streams:
         except TimeoutError:
             connection.fail(self._not_connected("i/o timeout"))
         except (OSError, OverflowError) as error:
-            reason = str(error) if isinstance(error, ssl.SSLError) else reason_of(error)
+            is_tls = isinstance(error, ssl.SSLError)
+            reason = str(error) if is_tls else f"connect: {reason_of(error)}"
             connection.fail(self._not_connected(reason))
 
     def _not_connected(self, reason: str) -> UpstreamError:

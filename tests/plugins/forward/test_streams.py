@@ -108,7 +108,7 @@ async def test_a_new_connection_that_dies_is_a_failure() -> None:
 async def test_nobody_listens() -> None:
     port = unused_port()
     async with forwarding(f"forward . {HOST}:{port} {{\n {TCP}\n}}") as plugin:
-        expected = rf"^dial tcp 127\.0\.0\.1:{port}: connection refused$"
+        expected = rf"^dial tcp 127\.0\.0\.1:{port}: connect: connection refused$"
         with pytest.raises(ResolveError, match=expected):
             await ask(plugin)
 
