@@ -50,8 +50,14 @@ class UpstreamError(ClusterDnsError):
 
 
 class ResolveError(ClusterDnsError):
-    """A query that a plugin could not answer; the client gets rcode, `errors` logs the text."""
+    """A query that a plugin could not answer; the client gets rcode, `errors` logs the text.
 
-    def __init__(self, message: str, rcode: int = 2) -> None:  # 2: SERVFAIL, RFC 1035 4.1.1
+    told: the rcode that `errors` logs with it.
+    """
+
+    def __init__(  # 2: SERVFAIL, RFC 1035 section 4.1.1
+        self, message: str, rcode: int = 2, told: int | None = None
+    ) -> None:
         super().__init__(message)
         self.rcode = rcode
+        self.told = rcode if told is None else told

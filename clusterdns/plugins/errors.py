@@ -117,7 +117,7 @@ class Errors(Plugin):
                 level = consolidation.level
                 break
         question = query.question
-        log.log(level, "%d %s %s: %s", error.rcode, question.text, type_text(question.qtype), text)
+        log.log(level, "%d %s %s: %s", error.told, question.text, type_text(question.qtype), text)
 
 
 def _consolidation(line: Directive) -> Consolidation:

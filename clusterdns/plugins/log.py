@@ -26,6 +26,7 @@ from clusterdns.plugins.base import (
     choice,
     read_options,
 )
+from clusterdns.wire.edns import Edns
 from clusterdns.wire.message import OPCODE
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.sizes import plain_size
@@ -233,7 +234,10 @@ def _reply_size(outcome: Outcome) -> str:
         return "0"
     reply = outcome.reply or Reply()
     records = chain(reply.answer, reply.authority, reply.additional)
-    return str(plain_size(outcome.query.question, records))
+    size = plain_size(outcome.query.question, records)
+    if reply.force_edns:  # that of the directive itself is there by now, the server's comes later
+        size += len(Edns(options=tuple(reply.options)).pack())
+    return str(size)
 
 
 def _duration(outcome: Outcome) -> str:

@@ -59,7 +59,7 @@ class Block:
         self._tells_zones = [
             plugin for plugin in plugins if type(plugin).counted_as is not Plugin.counted_as
         ]
-        self.resolve: Resolve = _nothing if self.empty else _nested(chain, _end)
+        self.resolve: Resolve = _nothing if self.empty else _nested(chain, _end(chain))
         self.takes_notify = any(plugin.takes_notify for plugin in chain)
         self.notify = _nested([plugin for plugin in chain if plugin.passes_notify], _nothing)
 
@@ -79,8 +79,14 @@ def _nested(chain: Sequence[Plugin], resolve: Resolve) -> Resolve:
     return resolve
 
 
-async def _end(query: Query) -> Reply:
-    raise ResolveError("no next plugin found")
+def _end(chain: Sequence[Plugin]) -> Resolve:
+    """What stands behind the last one."""
+    name = chain[-1].name if chain else "dnsserver"
+
+    async def end(query: Query) -> Reply:
+        raise ResolveError(f"plugin/{name}: no next plugin found")
+
+    return end
 
 
 async def _nothing(query: Query) -> Reply:

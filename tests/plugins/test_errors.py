@@ -101,6 +101,7 @@ def every_level(caplog: pytest.LogCaptureFixture) -> None:
         ("Example.ORG.", "A", TIMEOUT, f"ERROR 2 example.org. A: {TIMEOUT}"),
         ("a.b.", "TYPE65280", ResolveError("no", 5), "ERROR 5 a.b. TYPE65280: no"),
         (".", "NS", ResolveError("100%s", 2), "ERROR 2 . NS: 100%s"),
+        ("a.", "A", ResolveError("rewritten", 3, told=0), "ERROR 0 a. A: rewritten"),
     ],
 )
 async def test_an_error_is_logged_and_goes_on(

@@ -105,7 +105,7 @@ def test_plugins_run_in_their_order_and_know_the_zone() -> None:
 
 
 def test_the_last_plugin_has_none_behind_it() -> None:
-    with pytest.raises(ResolveError, match="no next plugin found") as raised:
+    with pytest.raises(ResolveError, match="plugin/says: no next plugin found") as raised:
         resolved(router(Says("1", [])), "x.cluster.test.")
     assert raised.value.rcode == 2
 

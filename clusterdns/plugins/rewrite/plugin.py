@@ -79,7 +79,8 @@ class Rewrite(Plugin):
                 raise
             reply = Reply(error.rcode)
             await _apply(replies, reply)
-            raise ResolveError(str(error), reply.rcode) from error
+            # CoreDNS has written the reply by now, and so says 0
+            raise ResolveError(str(error), reply.rcode, told=0) from error
         finally:
             query.flags, query.limit = changed.flags, changed.limit  # `header` may have set them
         if reply is not None:
