@@ -4,6 +4,7 @@ HTTP/1.1 has it. Imported for an upstream with https:// alone, as aiohttp's clie
 import asyncio
 import base64
 import logging
+import os
 import time
 from collections.abc import Coroutine
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt
 from clusterdns.plugins.forward.exchange import reply_to
 from clusterdns.plugins.forward.options import Options
+from clusterdns.plugins.forward.proxies import proxy_for
 from clusterdns.plugins.forward.targets import PORTS, Target, endpoint, reason_of
 from clusterdns.wire.patch import ttl_offsets, with_ttls
 from clusterdns.wire.received import Received
@@ -47,6 +49,7 @@ class Https:
         port = max(target.port, 0)
         self.url = URL.build(scheme="https", host=target.host, port=port, path=PATH)
         self.name = target.server_name or target.host
+        self.proxy = proxy_for(target.host, self.name, os.environ)
         shown = endpoint(self.name, port)
         self.headers = {"Accept": MEDIA, "Host": shown.removesuffix(f":{PORTS['https']}")}
         self._options = options
@@ -160,6 +163,7 @@ class Pool:
                 data=data,
                 headers=headers,
                 server_hostname=owner.name,
+                proxy=owner.proxy,
                 allow_redirects=False,
                 trace_request_ctx=request,
             ) as response:
@@ -283,6 +287,10 @@ async def _message(response: aiohttp.ClientResponse) -> bytes:
 def _reason(error: aiohttp.ClientError | UpstreamError, target: Target) -> str:
     """What went wrong, as far as possible in Go's words."""
     match error:
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy says {error.status} {error.message}"
+        case aiohttp.ClientProxyConnectionError():
+            return f"proxyconnect tcp: {reason_of(error.os_error)}"
         case aiohttp.ClientConnectorCertificateError():
             return f"dial tcp {target.address}: {error.certificate_error}"
         case aiohttp.ClientConnectorSSLError():
