@@ -33,7 +33,7 @@ HTTP = ("cluster/apiserver", "web/", "plugins/forward/https.py")
 # What one plugin may see of the others.
 SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.waiter", "plugins.zonefiles"}
 SHARED |= {"plugins.refusals"}
-SHARED |= {f"plugins.expressions{name}" for name in ("", ".expression", ".functions")}
+SHARED |= {f"plugins.expressions{name}" for name in ("", ".functions", ".lines", ".values")}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

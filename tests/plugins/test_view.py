@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from clusterdns.corefile.parser import parse
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Query, Sees
+from clusterdns.plugins.expressions.builtins import BUILTINS
 from clusterdns.plugins.expressions.expression import parse as parse_expression
 from clusterdns.plugins.expressions.functions import FUNCTIONS
+from clusterdns.plugins.expressions.predicates import PREDICATES
 from clusterdns.plugins.view import View
 from clusterdns.server.block import Router
 from clusterdns.server.configuration import configure
@@ -49,7 +51,10 @@ def test_parse(lines: str, count: int) -> None:
         ("view x {\n expr\n}", "2:2: expr takes at least 1 argument"),
         ("view a {\n}\nview b {\n}", "3:1: view can only be used once per server block"),
         ("view x {\n expr invalid expression\n}", "2:7: 'invalid expression' is no expression"),
-        ("view x {\n expr name() matches '('\n}", "2:7: '(' is no regular expression"),
+        (
+            "view x {\n expr name() matches '('\n}",
+            "2:14: \"name() matches '('\" is no expression: '(' is no re",
+        ),
     ],
 )
 def test_refused(text: str, expected: str) -> None:
@@ -148,7 +153,7 @@ WRONG = [
     ("(true", "')' is missing before 'the end'"),
     ("true)", "nothing may stand before ')'"),
     ("true true", "nothing may stand before 'true'"),
-    ("nme() == 'a'", "'nme' is unknown; there are bufsize, class, "),
+    ("nme() == 'a'", "'nme' is unknown; did you mean 'name'?"),
     ("name == 'a'", "'(' is missing before '=='"),
     ("name('a') == 'a'", "name() takes 0 arguments, not 1"),
     ("incidr('a')", "incidr() takes 2 arguments, not 1"),
@@ -161,20 +166,18 @@ WRONG = [
     ("-name() == 1", "- takes a number, not a text"),
     ("1 contains 2", "'contains' does not go between a number and a number"),
     ("'a' in 'b'", "'in' does not go between a text and a text"),
-    ("name() matches name()", "behind matches stands a regular expression in quotes"),
     ("1 matches 'a'", "matches takes a text, not a number"),
     ("1 ? true : false", "? takes a truth, not a number"),
-    ("true ? 1 : 'a'", "? gives a number or a text"),
     ("true ? 1", "':' is missing before 'the end'"),
     ("['a' 'b'] == []", "',' is missing before 'b'"),
-    ("name() = 'a'", "no word begins with \"= 'a'\""),
+    ("name() = 'a'", "nothing may stand before '='"),
     ("name() == 'a", 'no word begins with "\'a"'),
     (r"name() == 'a\.b'", r"\. is no escape; write \\ for a backslash"),
     (r"name() == '\UFFFFFFFF'", r"\UFFFFFFFF is no character"),
     ("(" * 60 + "true" + ")" * 60, "more than 50 parentheses in each other"),
-    ("!" * 60 + "true", "too many negations"),
+    ("!" * 60 + "true", "more than 50 parentheses in each other"),
     ("__import__('os')", "'__import__' is unknown"),
-    ("name().__class__", "no word begins with '.__class__'"),
+    ("name().__class__", ".__class__ takes a map, not a text"),
 ]
 
 
@@ -186,18 +189,10 @@ def test_no_expressions(text: str, expected: str) -> None:
 
 PIECES = st.sampled_from(
     [
-        *FUNCTIONS,
-        *"()[],?:+-*/%!<>'\"`\\",
-        "==",
-        "&&",
-        "not",
-        "in",
-        "'a'",
-        "1",
-        "true",
-        " ",
-        "{",
-        "é",
+        *(*FUNCTIONS, *BUILTINS, *PREDICATES, "reduce"),
+        *"()[]{},;?:+-*/%!<>|.#'\"`\\",
+        *("==", "&&", "not", "in", "..", "??", "?.", "?:", "**", "#acc", "let x = ", "if "),
+        *("'a'", "1", "1.5", "true", "nil", "x", "[1, 'a']", "{a: 1}", ".a", " ", "é"),
     ]
 )
 

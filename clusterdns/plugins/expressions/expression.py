@@ -1,87 +1,76 @@
 """An expression as a function of a query: parsed, its types checked, and no more than it says.
 
-Nothing of Python is reached from here: names are those of a table, values are texts, numbers, truth
-and lists of them.
+The language is expr-lang's, but for its dates: https://expr-lang.org/docs/language-definition.
 """
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
-from clusterdns.plugins.base import Query
-from clusterdns.plugins.expressions.syntax import Word, words
+from clusterdns.plugins.base import Query, nearest
+from clusterdns.plugins.expressions import calls, operators
+from clusterdns.plugins.expressions.builtins import BUILTINS, TIMES
+from clusterdns.plugins.expressions.predicates import PREDICATES, REDUCE
+from clusterdns.plugins.expressions.syntax import ExpressionError, Word, words
+from clusterdns.plugins.expressions.values import (
+    ANY,
+    LIST,
+    MAP,
+    NIL,
+    NUMBER,
+    TEXT,
+    TRUTH,
+    Expression,
+    Function,
+    literal,
+    needed,
+)
 
-Evaluate = Callable[[Query], Any]
 DEEPEST = 50  # parentheses in parentheses: far more than anybody reads, far less than a stack holds
-TEXT, NUMBER, TRUTH, LIST = "text", "number", "truth", "list"
-ANY = "value"  # of whatever type, as an argument
+MOST = 300  # operators: as many calls may be in each other, of the thousand that Python lets be
+_DYNAMIC = 64  # patterns kept that a query brings: those that it brings in turn are few
 
-
-class Function(NamedTuple):
-    """A function that expressions may call.
-
-    takes, gives: types. sees_client: whether more than the question decides what it gives.
-    item: type of the items, if it gives a list.
-    """
-
-    call: Callable[..., Any]  # of the query and its arguments
-    takes: tuple[str, ...]
-    gives: str
-    sees_client: bool = False
-    item: str = ""
-
-
-@dataclass
-class Expression:
-    """What `parse` gives.
-
-    type: of its value. sees_client: whether more than the question decides.
-    item: type of the items of a list; "" if they have several, or there are none.
-    """
-
-    evaluate: Evaluate
-    type: str
-    sees_client: bool = False
-    value: Any = field(default=None)  # of a literal
-    item: str = ""
-
-    def is_true(self, query: Query) -> bool:
-        """Whether it is true; what cannot be worked out, and what is no truth, is not."""
-        try:
-            return self.evaluate(query) is True
-        except (ValueError, ArithmeticError):
-            return False
+Search = Callable[[str], bool]
+Compile = Callable[[str], Search]
 
 
 def parse(
     text: str,
     functions: Mapping[str, Function],
-    pattern: Callable[[str], Callable[[str], bool]],
+    pattern: Compile,
     variables: Mapping[str, Expression] | None = None,
 ) -> Expression:
-    """The expression. Raises ValueError for what is none, and for operands of a wrong type.
+    """The expression. Raises ExpressionError for what is none, and for operands of a wrong type.
 
+    functions: beside those of expr-lang, or in place of them.
     pattern: the search for a regular expression; raises ValueError for what is none.
     variables: what stands for itself, by name.
     """
-    parser = _Parser(words(text), functions, pattern, variables or {})
-    found = parser.expression()
+    parser = _Parser(words(text), {**BUILTINS, **functions}, pattern, variables or {})
+    found = parser.sequence()
     if parser.word.kind != "end":
-        raise ValueError(f"nothing may stand before {parser.word.value!r}")
+        raise ExpressionError(f"nothing may stand before {parser.word.value!r}", parser.word.at)
     return found
 
 
-# By precedence, the first binds least; all of them from the left.
-_LEVELS = (
-    ("or",),
-    ("and",),
-    ("==", "!=", "<", ">", "<=", ">=", "in", "contains", "startsWith", "endsWith", "matches"),
-    ("+", "-"),
-    ("*", "/", "%"),
-)
+# How close operators bind.
+_BINDS = {
+    "|": 0,
+    **dict.fromkeys(("or",), 10),
+    **dict.fromkeys(("and",), 15),
+    **dict.fromkeys(("==", "!=", "<", ">", "<=", ">="), 20),
+    **dict.fromkeys(("in", "contains", "startsWith", "endsWith", "matches"), 20),
+    "..": 25,
+    **dict.fromkeys(("+", "-"), 30),
+    **dict.fromkeys(("*", "/", "%"), 60),
+    "**": 100,
+    "??": 500,
+}
+_NOT_BINDS, _SIGN_BINDS = 50, 90
+_ORDERS = ("<", ">", "<=", ">=")
 _NEGATED = ("in", "contains", "startsWith", "endsWith", "matches")  # with a `not` before
-_BINDS_CLOSER = 3  # what stands behind `not`: no comparison without parentheses, as in expr-lang
+_WORDS = ("in", "not", "and", "or", "matches", "contains", "startsWith", "endsWith", "let", "if")
 
 
 class _Parser:
@@ -91,156 +80,326 @@ class _Parser:
         self,
         found: Sequence[Word],
         functions: Mapping[str, Function],
-        pattern: Callable[[str], Callable[[str], bool]],
+        pattern: Compile,
         variables: Mapping[str, Expression],
     ) -> None:
         self._words = found
-        self._variables = variables
-        self._items: list[Expression] = []  # what # is, in predicates inside of each other
+        self._variables = dict(variables)
+        self._pointers: list[dict[str, Expression]] = []  # what # and its like are in predicates
         self._at = 0
         self._functions = functions
         self._pattern = pattern
+        self._kept = lru_cache(_DYNAMIC)(pattern)
         self._depth = 0
+        self._operators = 0
 
     @property
     def word(self) -> Word:
         return self._words[self._at]
 
-    def expression(self) -> Expression:
-        """A choice (? :), or less."""
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} parentheses in each other")
-        found = self._level(0)
-        if self._took("?"):
-            yes = self.expression()
-            self._need(":")
-            found = _choice(found, yes, self.expression())
-        self._depth -= 1
+    def sequence(self) -> Expression:
+        """Expressions with ; between; the last one counts."""
+        found = self.expression()
+        while self._took(";"):
+            if self.word.kind == "end" or self._is("}"):
+                break
+            found = self.expression()
         return found
 
-    def _level(self, level: int) -> Expression:
-        if level == len(_LEVELS):
-            return self._unary()
-        left = self._level(level + 1)
-        while sign := self._sign(level):
-            left = self._joined(left, sign, self._level(level + 1))
+    def expression(self) -> Expression:
+        """A declaration, a choice, or less."""
+        with self._deeper():
+            if self._took("let"):
+                return self._let()
+            if self._took("if"):
+                return self._if()
+            return self._choice(self._level(0))
+
+    def _let(self) -> Expression:
+        name = self._name()
+        with self._placed(name):
+            if name.value in self._variables or name.value in self._functions:
+                raise ValueError(f"{name.value!r} has a meaning already")
+        self._need("=")
+        value = self.expression()
+        self._need(";")
+        stack: list[Any] = []
+        self._variables[str(name.value)] = Expression(
+            lambda query: stack[-1], value.type, value.sees_client, item=value.item
+        )
+        body = self.sequence()
+        del self._variables[str(name.value)]
+        return calls.with_value(stack, value, body)
+
+    def _if(self) -> Expression:
+        word = self._words[self._at - 1]
+        test = self.expression()
+        self._need("{")
+        yes = self.sequence()
+        self._need("}")
+        self._need("else")
+        if self._took("if"):
+            no = self._if()
+        else:
+            self._need("{")
+            no = self.sequence()
+            self._need("}")
+        with self._placed(word):
+            return operators.choice(test, yes, no)
+
+    def _choice(self, found: Expression) -> Expression:
+        while self._is("?", "?:"):
+            word = self._take()
+            yes = found if word.value == "?:" else self.expression()
+            if word.value == "?":
+                self._need(":")
+            no = self.expression()
+            with self._placed(word):
+                found = operators.choice(found, yes, no)
+        return found
+
+    def _level(self, least: int) -> Expression:
+        """Values and the operators between them that bind as close as this."""
+        left = self._unary()
+        before = ""
+        while (sign := self._sign(least)) is not None:
+            if sign == "|":
+                left = self._call(self._name(), [left])
+                continue
+            word = self._words[self._at - 1]
+            if before == "??" and sign != "??":
+                raise ExpressionError(f"{sign} beside ?? needs parentheses", word.at)
+            left = self._ordered(left, word) if sign in _ORDERS else self._joined(left, sign, word)
+            before = sign
         return left
 
-    def _sign(self, level: int) -> str | None:
-        """Takes an operator of this level; "not in" and its like are one."""
+    def _sign(self, least: int) -> str | None:
+        """Takes an operator that binds so close; "not in" and its like are one."""
         word, behind = self.word, self._words[min(self._at + 1, len(self._words) - 1)]
-        if word.kind in ("name", "operator") and word.value in _LEVELS[level]:
-            self._at += 1
-            return str(word.value)
         is_negated = word.value == "not" and behind.kind == "name" and behind.value in _NEGATED
-        if is_negated and behind.value in _LEVELS[level]:
-            self._at += 2
-            return f"not {behind.value}"
-        return None
+        sign = str(behind.value if is_negated else word.value)
+        if word.kind not in ("name", "operator") or _BINDS.get(sign, -1) < least:
+            return None
+        self._operators += 1
+        if self._operators > MOST:
+            raise ExpressionError(f"more than {MOST} operators", word.at)
+        self._at += 1 + is_negated
+        return f"not {sign}" if is_negated else sign
 
-    def _joined(self, left: Expression, sign: str, right: Expression) -> Expression:
-        if sign.startswith("not "):
-            return _negated(self._joined(left, sign.removeprefix("not "), right))
-        if sign == "matches":
-            return self._match(left, right)
-        return _binary(left, sign, right)
+    def _ordered(self, left: Expression, word: Word) -> Expression:
+        """Comparisons in a row: 1 < n < 5."""
+        found = []
+        binds = _BINDS[str(word.value)]
+        while True:
+            right = self._level(binds + 1)
+            with self._placed(word):
+                found.append((left, str(word.value), right))
+                operators.binary(left, str(word.value), right)
+            if not self._is(*_ORDERS):
+                return operators.compared(found)
+            left, word = right, self._take()
+
+    def _joined(self, left: Expression, sign: str, word: Word) -> Expression:
+        plain = sign.removeprefix("not ")
+        right = self._level(_BINDS[plain] + (plain != "**"))  # which alone binds from the right
+        with self._placed(word):
+            if plain == "matches":
+                found = self._match(left, right)
+            else:
+                found = operators.binary(left, plain, right)
+            return operators.negated(found) if sign != plain else found
 
     def _match(self, left: Expression, right: Expression) -> Expression:
-        _check(left, TEXT, "matches")
-        if not isinstance(right.value, str):
-            raise ValueError("behind matches stands a regular expression in quotes")
-        found = self._pattern(right.value)
-        return Expression(lambda query: found(left.evaluate(query)), TRUTH, left.sees_client)
+        left, right = needed(left, TEXT, "matches"), needed(right, TEXT, "matches")
+        sees = left.sees_client or right.sees_client
+        if isinstance(right.value, str):
+            found = self._pattern(right.value)
+            return Expression(lambda query: found(left.evaluate(query)), TRUTH, sees)
+        return Expression(
+            lambda query: self._kept(right.evaluate(query))(left.evaluate(query)), TRUTH, sees
+        )
 
     def _unary(self) -> Expression:
-        if self._took("not"):
-            self._depth += 1
-            if self._depth > DEEPEST:
-                raise ValueError("too many negations")
-            found = _negated(self._level(_BINDS_CLOSER))
-            self._depth -= 1
-            return found
-        if self._took("-"):
-            operand = self._primary()
-            _check(operand, NUMBER, "-")
-            return Expression(lambda query: -operand.evaluate(query), NUMBER, operand.sees_client)
-        return self._primary()
+        if not self._is("not", "-", "+"):
+            return self._primary()
+        with self._deeper():
+            word = self._take()
+            operand = self._level(_NOT_BINDS if word.value == "not" else _SIGN_BINDS)
+            with self._placed(word):
+                if word.value == "not":
+                    return operators.negated(operand)
+                return operators.signed(str(word.value), operand)
 
     def _primary(self) -> Expression:
         found = self._value()
-        while self._took("["):
-            found = _item(found, self.expression())
-            self._need("]")
+        may_be_nil = False
+        while self._is("[", ".", "?."):
+            word = self._take()
+            may_be_nil |= word.value == "?."
+            if word.value == "[" or (word.value == "?." and self._took("[")):
+                found = self._in_brackets(found, may_be_nil, word)
+            else:
+                found = self._member(found, may_be_nil)
         return found
+
+    def _member(self, of: Expression, may_be_nil: bool) -> Expression:
+        name = self._name(operators_too=True)
+        if self._is("("):
+            raise ExpressionError(f"values have no methods, as {name.value}()", name.at)
+        with self._placed(name):
+            key = literal(str(name.value))
+            found = needed(of, (MAP, NIL) if may_be_nil else MAP, f".{name.value}")
+            return operators.item(found, key, may_be_nil)
+
+    def _in_brackets(self, of: Expression, may_be_nil: bool, word: Word) -> Expression:
+        first = None if self._is(":") else self.expression()
+        if not self._took(":"):
+            self._need("]")
+            assert first is not None
+            with self._placed(word):
+                return operators.item(of, first, may_be_nil)
+        last = None if self._is("]") else self.expression()
+        self._need("]")
+        with self._placed(word):
+            return operators.part(of, first, last)
 
     def _value(self) -> Expression:
         word = self.word
         if word.kind in ("number", "text"):
             self._at += 1
-            return _literal(word.value, NUMBER if word.kind == "number" else TEXT)
+            return literal(word.value)
         if self._took("("):
-            found = self.expression()
+            found = self.sequence()
             self._need(")")
             return found
         if self._took("["):
-            return _list(self._arguments("]"))
-        if self._took("#"):
-            if not self._items:
-                raise ValueError("# stands in predicates only, as in any(list, # > 1)")
-            return self._items[-1]
-        if word.kind == "name":
+            return calls.listed(self._arguments("]"))
+        if self._took("{"):
+            return self._map()
+        if self._is("#", "."):
+            return self._pointer()
+        if word.kind == "name" and word.value not in _WORDS:
             self._at += 1
-            return self._named(str(word.value))
-        raise ValueError(f"a value is missing before {word.value!r}" if word.value else "it ends")
+            return self._named(word)
+        raise ExpressionError(
+            f"a value is missing before {word.value!r}" if word.value else "it ends", word.at
+        )
 
-    def _named(self, name: str) -> Expression:
-        if name in ("true", "false"):
-            return _literal(name == "true", TRUTH)
+    def _pointer(self) -> Expression:
+        """#, #acc, #index, and .FIELD of the item."""
+        word = self.word
+        if not self._pointers:
+            raise ExpressionError(
+                f"{word.value} stands in predicates only, as in any(list, # > 1)", word.at
+            )
+        known = self._pointers[-1]
+        if word.value == ".":
+            return known["#"]  # the point is the next word still
+        self._at += 1
+        name = "#"
+        if self.word.kind == "name" and self.word.at == word.at + 1:
+            name += str(self._take().value)
+        if name not in known:
+            raise ExpressionError(f"{name} is none of {', '.join(known)}", word.at)
+        return known[name]
+
+    def _named(self, word: Word) -> Expression:
+        name = str(word.value)
+        if name in ("true", "false", "nil"):
+            return literal({"true": True, "false": False, "nil": None}[name])
         if name in self._variables:
             return self._variables[name]
-        if name in PREDICATES:
-            return self._predicate(name)
+        return self._call(word, [])
+
+    def _call(self, word: Word, given: list[Expression]) -> Expression:
+        """A function and its arguments in parentheses. given: what is piped into it."""
+        name = str(word.value)
+        if name in PREDICATES or name == REDUCE:
+            return self._predicate(word, given)
+        if name in TIMES and name not in self._functions:
+            raise ExpressionError(f"{name}() is not here: expressions have no clock", word.at)
         function = self._functions.get(name)
         if function is None:
-            known = [*self._variables, *self._functions, *PREDICATES]
-            raise ValueError(f"{name!r} is unknown; there are {', '.join(known)}")
+            known = [*self._variables, *self._functions, *PREDICATES, REDUCE]
+            raise ExpressionError(f"{name!r} is unknown; {nearest(name, known)}", word.at)
         self._need("(")
-        return _call(name, function, self._arguments(")"))
+        with self._placed(word):
+            return calls.called(name, function, [*given, *self._arguments(")")])
 
-    def _predicate(self, name: str) -> Expression:
+    def _predicate(self, word: Word, given: list[Expression]) -> Expression:
         """LIST, PREDICATE in parentheses: something for each item, which is # in there."""
+        name = str(word.value)
         self._need("(")
-        items = self.expression()
-        _check(items, LIST, f"{name}()")
-        if not items.item:
-            raise ValueError(f"{name}() takes a list of values of one type")
-        self._need(",")
-        now: list[Any] = []  # items that it is for, the innermost last
-        self._items.append(Expression(lambda query: now[-1], items.item, items.sees_client))
-        predicate = self.expression()
-        self._items.pop()
+        if not given:
+            given = [self.expression()]
+            behind = ","
+        else:
+            behind = ""
+        with self._placed(word):
+            items = needed(given[0], LIST, f"{name}()")
+        stack: list[dict[str, Any]] = []  # what the pointers are, the innermost last
+
+        def pointer(key: str, kind: str) -> Expression:
+            return Expression(lambda query: stack[-1][key], kind, items.sees_client)
+
+        pointers = {"#": pointer("#", items.item), "#index": pointer("#index", NUMBER)}
+        if name == REDUCE:
+            pointers["#acc"] = pointer("#acc", ANY)
+        if name in PREDICATES and PREDICATES[name].optional and self._is(")"):
+            predicate, more = pointers["#"], None
+        else:
+            if behind:
+                self._need(behind)
+            predicate = self._in_braces(pointers)
+            more = self.expression() if self._took(",") and not self._is(")") else None
+            self._took(",")
         self._need(")")
-        apply, gives = PREDICATES[name]
-        if name != "map":
-            _check(predicate, TRUTH, f"{name}()")
+        with self._placed(word):
+            if name == REDUCE:
+                return calls.reduced(items, predicate, more, stack)
+            return calls.applied(name, items, predicate, more, stack)
 
-        def pairs(query: Query) -> list[tuple[Any, Any]]:
-            found = []
-            for item in items.evaluate(query):
-                now.append(item)
-                try:
-                    found.append((item, predicate.evaluate(query)))
-                finally:
-                    now.pop()
-            return found
+    def _in_braces(self, pointers: dict[str, Expression]) -> Expression:
+        """A predicate; the braces need not be there."""
+        self._pointers.append(pointers)
+        if self._took("{"):
+            found = self.sequence()
+            self._need("}")
+        else:
+            found = self.expression()
+        self._pointers.pop()
+        return found
 
-        return Expression(
-            lambda query: apply(pairs(query)),
-            gives,
-            items.sees_client or predicate.sees_client,
-            item=predicate.type if name == "map" else items.item if gives == LIST else "",
-        )
+    def _map(self) -> Expression:
+        """KEY: VALUE, ... up to the brace that ends it."""
+        keys: list[Expression] = []
+        values: list[Expression] = []
+        while not self._took("}"):
+            if keys:
+                self._need(",")
+                if self._took("}"):
+                    break
+            keys.append(self._key())
+            self._need(":")
+            values.append(self.expression())
+
+        def value(query: Query) -> dict[str, Any]:
+            made = (each.evaluate(query) for each in values)
+            return {key.evaluate(query): found for key, found in zip(keys, made, strict=True)}
+
+        return Expression(value, MAP, any(each.sees_client for each in (*keys, *values)))
+
+    def _key(self) -> Expression:
+        word = self.word
+        if self._took("("):
+            found = self.expression()
+            self._need(")")
+            with self._placed(word):
+                return needed(found, TEXT, "a key of a map")
+        if word.kind not in ("name", "text", "number"):
+            raise ExpressionError(f"a key is missing before {word.value!r}", word.at)
+        self._at += 1
+        return literal(str(word.value))
 
     def _arguments(self, end: str) -> list[Expression]:
         found: list[Expression] = []
@@ -252,138 +411,43 @@ class _Parser:
             found.append(self.expression())
         return found
 
+    def _name(self, operators_too: bool = False) -> Word:
+        word = self.word
+        if word.kind != "name" or (word.value in _WORDS and not operators_too):
+            raise ExpressionError(f"a name is missing before {word.value!r}", word.at)
+        return self._take()
+
+    def _take(self) -> Word:
+        self._at += 1
+        return self._words[self._at - 1]
+
+    def _is(self, *signs: str) -> bool:
+        return self.word.kind in ("operator", "name") and self.word.value in signs
+
     def _took(self, sign: str) -> bool:
-        is_here = self.word.kind in ("operator", "name") and self.word.value == sign
+        is_here = self._is(sign)
         self._at += is_here
         return is_here
 
     def _need(self, sign: str) -> None:
         if not self._took(sign):
-            raise ValueError(f"{sign!r} is missing before {str(self.word.value) or 'the end'!r}")
+            found = str(self.word.value) or "the end"
+            raise ExpressionError(f"{sign!r} is missing before {found!r}", self.word.at)
 
-
-_Pairs = list[tuple[Any, Any]]  # items, and what the predicate gives for each
-
-# What each gives of them, and its type.
-PREDICATES: dict[str, tuple[Callable[[_Pairs], Any], str]] = {
-    "all": (lambda pairs: all(found for _, found in pairs), TRUTH),
-    "any": (lambda pairs: any(found for _, found in pairs), TRUTH),
-    "none": (lambda pairs: not any(found for _, found in pairs), TRUTH),
-    "one": (lambda pairs: sum(found for _, found in pairs) == 1, TRUTH),
-    "count": (lambda pairs: sum(found for _, found in pairs), NUMBER),
-    "filter": (lambda pairs: [item for item, found in pairs if found], LIST),
-    "map": (lambda pairs: [found for _, found in pairs], LIST),
-}
-
-
-def _literal(value: Any, kind: str) -> Expression:
-    return Expression(lambda query: value, kind, value=value)
-
-
-def _list(items: Sequence[Expression]) -> Expression:
-    return Expression(
-        lambda query: [item.evaluate(query) for item in items],
-        LIST,
-        any(item.sees_client for item in items),
-        item=items[0].type if len({item.type for item in items}) == 1 else "",
-    )
-
-
-def _item(items: Expression, at: Expression) -> Expression:
-    """An item of a list by its number; below 0 from the end."""
-    _check(items, LIST, "[]")
-    _check(at, NUMBER, "[]")
-    if not items.item:
-        raise ValueError("[] takes a list of values of one type")
-
-    def value(query: Query) -> Any:
-        found, number = items.evaluate(query), at.evaluate(query)
+    @contextmanager
+    def _placed(self, word: Word) -> Iterator[None]:
+        """Says of a ValueError that it is about this word."""
         try:
-            return found[number]
-        except (IndexError, TypeError):
-            raise ValueError(f"there is no item {number}") from None
+            yield
+        except ExpressionError:
+            raise
+        except ValueError as error:
+            raise ExpressionError(str(error), word.at) from error
 
-    return Expression(value, items.item, items.sees_client or at.sees_client)
-
-
-def _call(name: str, function: Function, given: Sequence[Expression]) -> Expression:
-    if len(given) != len(function.takes):
-        raise ValueError(f"{name}() takes {len(function.takes)} arguments, not {len(given)}")
-    for argument, kind in zip(given, function.takes, strict=True):
-        _check(argument, kind, f"{name}()")
-    return Expression(
-        lambda query: function.call(query, *[each.evaluate(query) for each in given]),
-        function.gives,
-        function.sees_client or any(each.sees_client for each in given),
-        item=function.item,
-    )
-
-
-def _negated(operand: Expression) -> Expression:
-    _check(operand, TRUTH, "not")
-    return Expression(lambda query: not operand.evaluate(query), TRUTH, operand.sees_client)
-
-
-def _choice(test: Expression, yes: Expression, no: Expression) -> Expression:
-    _check(test, TRUTH, "?")
-    if yes.type != no.type:
-        raise ValueError(f"? gives a {yes.type} or a {no.type}")
-    sees = test.sees_client or yes.sees_client or no.sees_client
-    return Expression(
-        lambda query: (yes if test.evaluate(query) else no).evaluate(query),
-        yes.type,
-        sees,
-        item=yes.item if yes.item == no.item else "",
-    )
-
-
-_COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
-_EQUAL = {"==": operator.eq, "!=": operator.ne}
-_TEXTS: dict[str, Callable[[str, str], bool]] = {
-    "contains": operator.contains,
-    "startsWith": str.startswith,
-    "endsWith": str.endswith,
-}
-_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "%": operator.mod,
-}
-
-
-def _binary(left: Expression, sign: str, right: Expression) -> Expression:
-    sees = left.sees_client or right.sees_client
-    if sign in ("and", "or"):
-        _check(left, TRUTH, sign)
-        _check(right, TRUTH, sign)
-        if sign == "and":
-            return Expression(
-                lambda query: left.evaluate(query) and right.evaluate(query), TRUTH, sees
-            )
-        return Expression(lambda query: left.evaluate(query) or right.evaluate(query), TRUTH, sees)
-    apply, gives = _operation(left.type, sign, right.type)
-    return Expression(lambda query: apply(left.evaluate(query), right.evaluate(query)), gives, sees)
-
-
-def _operation(left: str, sign: str, right: str) -> tuple[Callable[[Any, Any], Any], str]:
-    """How two values of these types are joined, and the type of what comes out."""
-    if sign == "in" and right == LIST:
-        return lambda value, items: value in items, TRUTH
-    if left == right:
-        if sign in _EQUAL:
-            return _EQUAL[sign], TRUTH
-        if sign in _COMPARE and left in (TEXT, NUMBER):
-            return _COMPARE[sign], TRUTH
-        if sign in _TEXTS and left == TEXT:
-            return _TEXTS[sign], TRUTH
-        if sign == "+" and left in (TEXT, NUMBER):
-            return operator.add, left
-        if sign in _NUMBERS and left == NUMBER:
-            return _NUMBERS[sign], NUMBER
-    raise ValueError(f"{sign!r} does not go between a {left} and a {right}")
-
-
-def _check(operand: Expression, kind: str, where: str) -> None:
-    if kind not in (operand.type, ANY):
-        raise ValueError(f"{where} takes a {kind}, not a {operand.type}")
+    @contextmanager
+    def _deeper(self) -> Iterator[None]:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise ExpressionError(f"more than {DEEPEST} parentheses in each other", self.word.at)
+        yield
+        self._depth -= 1

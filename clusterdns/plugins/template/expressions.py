@@ -1,15 +1,15 @@
 """`var` and `expr`: expressions of a query, of the groups of the pattern, and of one another."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.patterns import pattern
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Setup
-from clusterdns.plugins.expressions.expression import ANY, TEXT, TRUTH, Expression, Function, parse
 from clusterdns.plugins.expressions.functions import FUNCTIONS
+from clusterdns.plugins.expressions.lines import read
+from clusterdns.plugins.expressions.values import ANY, TEXT, TRUTH, Expression, Function
 from clusterdns.plugins.template.data import Data
 
 _NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
@@ -76,18 +76,8 @@ class Expressions:
         return expression.evaluate(data.query)
 
     def _parsed(self, words: Sequence[Token]) -> Expression:
-        first = words[0]
-
-        def search(text: str) -> Callable[[str], bool]:
-            compiled = pattern(first._replace(text=text))
-            return lambda value: compiled.search(value) is not None
-
-        text = " ".join([word.text for word in words])
         known = {name: self._variable(name, one) for name, one in self._variables.items()}
-        try:
-            return parse(text, self._functions, search, known)
-        except ValueError as error:
-            raise ConfigError(f"{text!r} is no expression: {error}", first.place) from error
+        return read(words, self._functions, known)
 
     def _variable(self, name: str, variable: Expression) -> Expression:
         def value(query: object) -> Any:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from clusterdns.plugins.template.values import EvaluationError, float_text, kind, shown
+from clusterdns.plugins.expressions.values import float_text
+from clusterdns.plugins.template.values import EvaluationError, kind, shown
 
 MOST_WIDTH = 10_000  # characters that one verb may fill up to
 

@@ -4,9 +4,10 @@ Texts, numbers, truth, lists, dicts and None are Python's. Nothing else of Pytho
 template: what has fields is a Struct, which says what they are.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
+
+from clusterdns.plugins.expressions.values import float_text
 
 Text = str
 
@@ -94,17 +95,3 @@ def shown(value: Any) -> str:
     if value is None:
         return "<nil>"
     return str(value)
-
-
-def float_text(value: float) -> str:
-    """The shortest text that reads back the same: 1.5, 100000, 1e+06, 1e-05."""
-    if not math.isfinite(value):
-        return {"inf": "+Inf", "-inf": "-Inf"}.get(str(value), "NaN")
-    for places in range(17):
-        text = f"{value:.{places}e}"
-        if float(text) == value:
-            break
-    digits, _, exponent = text.partition("e")
-    if -4 <= int(exponent) < 6:
-        return f"{value:.{max(0, places - int(exponent))}f}"
-    return f"{digits}e{exponent}"

@@ -1,15 +1,14 @@
 """From the lines of `view` to a yes or no for each query."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.patterns import pattern
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, one_argument
-from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Label, Plugin, Query, Sees, Setup, once, read_options
-from clusterdns.plugins.expressions.expression import TRUTH, Expression, parse
 from clusterdns.plugins.expressions.functions import FUNCTIONS
+from clusterdns.plugins.expressions.lines import read, text_of
+from clusterdns.plugins.expressions.values import ANY, TRUTH, Expression
 
 
 class View(Plugin):
@@ -46,17 +45,8 @@ class View(Plugin):
 
 
 def _expression(found: Sequence[Token], setup: Setup) -> Expression:
-    first = found[0]
-
-    def search(text: str) -> Callable[[str], bool]:
-        compiled = pattern(first._replace(text=text))
-        return lambda value: compiled.search(value) is not None
-
-    text = " ".join(word.text for word in found)
-    try:
-        expression = parse(text, FUNCTIONS, search)
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is no expression: {error}", first.place) from error
-    if expression.type != TRUTH:
-        setup.warn(first.place, f"{text!r} is never true: it is a {expression.type}")
+    expression = read(found, FUNCTIONS)
+    if expression.type not in (TRUTH, ANY):
+        place = found[0].place
+        setup.warn(place, f"{text_of(found)!r} is never true: it is a {expression.type}")
     return expression
