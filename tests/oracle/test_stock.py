@@ -87,15 +87,20 @@ def _rules(stock: Stock, question: tuple[str, str], raw: Answer, ours: Answer) -
     if stock.pods == "verified" and name == f"shop.svc.{Z}" and raw.rcode == "SERVFAIL":
         yield "D24"
         return
-    nodata = ours.rcode == "NOERROR" and not ours.answer
     if name.startswith("outside.") and [each.type for each in ours.answer] == ["CNAME"]:
         yield "D34"
-    elif (
-        name.endswith(Z) and raw.rcode == "NXDOMAIN" and nodata and not name.startswith("nope.")
-    ) or (qtype == "SOA" and ours.rcode == "NXDOMAIN" and not raw.answer):
+    elif name.endswith(Z) and _by_type(name, qtype, raw, ours):
         yield "D1"
     else:
         yield "?"
+
+
+def _by_type(name: str, qtype: str, raw: Answer, ours: Answer) -> bool:
+    """Whether CoreDNS has another rcode for this type than for others: D1."""
+    if ours.rcode == "NXDOMAIN":
+        return qtype == "SOA" and raw.rcode == "NOERROR" and not raw.answer
+    nodata = ours.rcode == "NOERROR" and not ours.answer
+    return nodata and raw.rcode == "NXDOMAIN" and not name.startswith("nope.")
 
 
 def _without_ttl(answer: Answer) -> Answer:
