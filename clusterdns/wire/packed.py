@@ -7,7 +7,7 @@ records gets them parsed. It says what `encode` says of the same records.
 
 import struct
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 from clusterdns.errors import ResolveError
 from clusterdns.wire.buffer import MOST_OFFSET, POINTER
@@ -17,7 +17,6 @@ from clusterdns.wire.question import HEADER, MAX_NAME, Question
 from clusterdns.wire.received import Received
 
 _ADDRESSES = ((1, 4), (28, 16))  # A and AAAA, and the octets of their rdata
-_TARGET = 6  # octets of priority, weight and port, before the target of an SRV record
 _MOST = 0xFFFF  # records that a header can tell; 64 KiB hold far fewer
 
 _HEADER = struct.Struct("!6H")
@@ -26,6 +25,7 @@ _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TIMES = struct.Struct("!5I")  # serial, refresh, retry, expire, minimum
 _POINTER = struct.Struct("!H")
 _ASKED = (POINTER | HEADER).to_bytes(2, "big")  # a pointer to the name in the question
+_TARGET = len(_ASKED) + _FIXED.size + 6  # octets of an SRV record before its target
 
 
 def rrset(
@@ -37,14 +37,12 @@ def rrset(
     glue: owners in wire form, each as spelled at the end of one of the rdatas, and addresses.
     """
     name, qtype = question.name, question.qtype
-    if glue:
-        answer, additional = _with_glue(name, qtype, ttl, rdatas, glue)
-    else:
-        answer = [_head(qtype, ttl, len(rdata)) + rdata for rdata in rdatas]
-        additional = []
-    plain = len(answer) * (len(name) - len(_ASKED)) + sum(map(len, answer))
+    answer = [_head(qtype, ttl, len(rdata)) + rdata for rdata in rdatas]
+    plain = sum(map(len, answer)) + len(answer) * (len(name) - len(_ASKED))
+    if not glue:
+        return _received(question, AA, 0, answer, (), (), plain)
     plain += sum([len(owner) + _FIXED.size + len(address) for owner, address in glue])
-    return _received(question, AA, 0, answer, [], additional, plain)
+    return _received(question, AA, 0, answer, (), _glue(name, ttl, answer, glue), plain)
 
 
 def denial(
@@ -63,35 +61,35 @@ def denial(
     """
     if zone_size + max(len(form.mname), len(form.rname)) > MAX_NAME:
         raise ResolveError(f"no room for a SOA record's names below {question.text}")
-    at = HEADER + len(question.name) - zone_size
-    zone = b"\0" if zone_size == 1 else _POINTER.pack(POINTER | at)
+    at = HEADER + len(question.name) - zone_size if zone_size > 1 else 0
+    record = _soa(at, ttl, serial, minimum, form)
+    plain = len(record) + (3 * (zone_size - _POINTER.size) if at else 0)
+    return _received(question, AA | rcode, rcode, (), (record,), (), plain)
+
+
+@lru_cache(512)  # more than there are lengths of names
+def _soa(at: int, ttl: int, serial: int, minimum: int, form: SoaForm) -> bytes:
+    """The SOA record of the zone at this offset; 0 is the root."""
+    zone = _POINTER.pack(POINTER | at) if at else b"\0"
     times = _TIMES.pack(serial, form.refresh, form.retry, form.expire, minimum)
     rdata = b"".join((form.mname, zone, form.rname, zone, times))
-    record = zone + _FIXED.pack(SOA, IN, ttl, len(rdata)) + rdata
-    plain = len(record) + 3 * (zone_size - len(zone))
-    return _received(question, AA | rcode, rcode, [], [record], [], plain)
+    return zone + _FIXED.pack(SOA, IN, ttl, len(rdata)) + rdata
 
 
-def _with_glue(
-    name: bytes,
-    qtype: int,
-    ttl: int,
-    rdatas: Sequence[bytes],
-    glue: Sequence[tuple[bytes, bytes]],
-) -> tuple[list[bytes], list[bytes]]:
-    """The records of both sections; owners of glue are pointers to the targets."""
+def _glue(
+    name: bytes, ttl: int, answer: Sequence[bytes], glue: Sequence[tuple[bytes, bytes]]
+) -> list[bytes]:
+    """Addresses of the targets of SRV records, which their owners point to.
+
+    name: the question's, which stands before the records of `answer`.
+    """
     at = HEADER + len(name) + _TYPE_AND_CLASS.size
     places = {name: HEADER}
-    answer = []
-    for rdata in rdatas:
-        record = _head(qtype, ttl, len(rdata)) + rdata
-        answer.append(record)
-        target = rdata[_TARGET:]
+    for record in answer:
+        places.setdefault(record[_TARGET:], at + _TARGET)
         at += len(record)
-        if target not in places:
-            places[target] = at - len(target)
     heads = {size: _head(rtype, ttl, size)[len(_ASKED) :] for rtype, size in _ADDRESSES}
-    return answer, [_owner(owner, places) + heads[len(ip)] + ip for owner, ip in glue]
+    return [_owner(owner, places) + heads[len(ip)] + ip for owner, ip in glue]
 
 
 def _owner(name: bytes, places: dict[bytes, int]) -> bytes:
@@ -100,7 +98,7 @@ def _owner(name: bytes, places: dict[bytes, int]) -> bytes:
     return _POINTER.pack(POINTER | at) if at <= MOST_OFFSET else name
 
 
-@cache
+@lru_cache(512)  # lengths of rdata
 def _head(rtype: int, ttl: int, length: int) -> bytes:
     """All of a record of the name asked that stands before its rdata."""
     return _ASKED + _FIXED.pack(rtype, IN, ttl, length)

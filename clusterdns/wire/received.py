@@ -1,7 +1,7 @@
 """A reply as it came from an upstream: read once, passed on as octets, parsed only if asked for."""
 
 import struct
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNS
 from clusterdns.errors import MalformedMessage
 from clusterdns.wire.edns import OPT, Edns, Option, parse_opt
 from clusterdns.wire.message import TC
-from clusterdns.wire.patch import Record, name_at, records, skip_name
+from clusterdns.wire.patch import name_at, records, skip_name
 from clusterdns.wire.question import FORMERR, HEADER, Question
 from clusterdns.wire.truncate import Fit, fit
 
@@ -24,6 +24,7 @@ _RCODE = 0xF
 _QUESTION = b"\xc0\x0c"  # a pointer to the question's name
 _ADDRESSES = (1, 28)  # A, AAAA
 _ALIKE = {_QUESTION + b"\0\1\0\1": 16, _QUESTION + b"\0\x1c\0\1": 28}  # octets of such a record
+_WITHOUT_ADDRESSES = (b"\0\x0c", b"\0\x21")  # PTR and SRV: those have them as glue, if at all
 _OWNER_AND_FIXED = len(_QUESTION) + _FIXED.size
 _MX = 15
 
@@ -150,7 +151,7 @@ def with_addresses(found: Received, order: Callable[[list[bytes]], object]) -> R
     them, so that whatever points to one of them finds the same name there as before.
     """
     octets, at = found.octets, found.start
-    if found.answer < 2:
+    if found.answer < 2 or octets[at - 4 : at - 2] in _WITHOUT_ADDRESSES:
         return found
     if (alike := _alike(found)) is not None:
         order(alike)
@@ -222,26 +223,22 @@ def _extended(rcode: int, opt: bytes) -> tuple[int, bytes]:
 def _cut(found: Received, room: int) -> Fit:
     """What fits into this many octets; `truncate.fit` says what may be lost."""
     counts = found.answer, found.authority, found.additional
+    octets, at = found.octets, found.start
     ends = []
-    for record in _records(found):
-        ends.append(record.end)
-        if record.end > room:
+    for _ in range(sum(counts)):
+        at = at + 2 if octets[at] >= _POINTER else skip_name(octets, at)
+        at += _FIXED.size + (octets[at + 8] << 8 | octets[at + 9])
+        ends.append(at)
+        if at > room:
             break
     rrsets: list[Hashable] = []
     if len(ends) > found.answer + found.authority:
-        octets = found.octets
         rrsets = [
             (name_at(octets, record.start).lower(), record.rtype, record.rclass)
-            for record in _records(found)
+            for record in islice(records(octets), sum(counts))
             if record.section == 3
         ]
     return fit(ends, counts, rrsets, found.start, room)
-
-
-def _records(found: Received) -> Iterator[Record]:
-    """Those that are passed on."""
-    count = found.answer + found.authority + found.additional
-    return islice(records(found.octets), count)
 
 
 class _Reader(DNSBuffer):  # type: ignore[misc]  # dnslib has no types

@@ -148,7 +148,8 @@ class Lookup:
         self._index = index
         self._options = options
         self._ttl = options.ttl
-        self._zones = frozenset(tuple(map(bytes.lower, zone.label)) for zone in options.zones)
+        folded = [tuple(map(bytes.lower, zone.label)) for zone in options.zones]
+        self._zones = {zone: DNSLabel(zone) for zone in folded}
         self._multicluster = frozenset(
             tuple(map(bytes.lower, zone.label)) for zone in options.multicluster
         )
@@ -165,10 +166,9 @@ class Lookup:
 
     def serial(self, zone: DNSLabel) -> int:
         """The serial of one of our zones, in any letter case."""
-        imports = bool(self._multicluster) and (
-            tuple(map(bytes.lower, zone.label)) in self._multicluster
-        )
-        return self._index.import_serial if imports else self._index.serial
+        if self._multicluster and tuple(map(bytes.lower, zone.label)) in self._multicluster:
+            return self._index.import_serial
+        return self._index.serial
 
     def zone_of(self, labels: Labels) -> tuple[DNSLabel, bool] | None:
         """The longest of our zones that a name is in, and whether it has ServiceImports."""
@@ -180,10 +180,9 @@ class Lookup:
         size = len(whole)
         for depth in self._depths:
             if depth <= size and (suffix := whole[size - depth :]) in self._zones:
-                imports = suffix in self._multicluster
-                return _Asked(
-                    labels, DNSLabel(labels[size - depth :]), qtype, whole, depth, imports
-                )
+                spelled = labels[size - depth :]
+                zone = self._zones[suffix] if spelled == suffix else DNSLabel(spelled)
+                return _Asked(labels, zone, qtype, whole, depth, suffix in self._multicluster)
         return None
 
     def _answer(self, asked: _Asked) -> Found | RRset:

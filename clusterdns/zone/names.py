@@ -28,13 +28,19 @@ def wire_below(zone: bytes, *labels: str) -> bytes | None:
     A label may hold dots, as a pod's name does, and is then several. Objects that no API server has
     checked may have names that are none.
     """
-    name = zone
-    for text in reversed(labels):
-        if not text.isascii():
+    name: bytes | None = zone
+    for label in reversed(labels):
+        if name is None:
             return None
-        label = text.encode("ascii")
-        for part in reversed(label.split(b".")) if b"." in label else (label,):
-            if not 0 < len(part) <= MOST_LABEL:
-                return None
-            name = _LENGTHS[len(part)] + part + name
-    return name if len(name) <= MOST_NAME else None
+        name = below_one(name, label)
+    return name
+
+
+def below_one(zone: bytes, label: str) -> bytes | None:
+    """The same of one label."""
+    if "." in label:
+        return wire_below(zone, *label.split("."))
+    size = len(label)
+    if not 0 < size <= MOST_LABEL or len(zone) + 1 + size > MOST_NAME or not label.isascii():
+        return None
+    return _LENGTHS[size] + label.encode("ascii") + zone

@@ -84,7 +84,7 @@ def service_rdatas(targets: Sequence[Target]) -> tuple[list[bytes], list[Glue]]:
     is in two slices while it moves is one. Ports without a number have no record, but count.
     """
     weight = max(1, 100 // max(1, _pairs(targets)))
-    answer: dict[tuple[bytes, int], bytes] = {}
+    answer: dict[bytes, bytes] = {}  # by numbers and the host in lower case
     glue: dict[tuple[bytes, Address], Glue] = {}
     for host, address, ports in targets:
         name = host.lower()  # length octets are safe from it: they are below "A"
@@ -92,10 +92,10 @@ def service_rdatas(targets: Sequence[Target]) -> tuple[list[bytes], list[Glue]]:
             number = port.number
             if number is None or not 0 <= number <= 0xFFFF:
                 continue
-            if (name, number) not in answer:
-                answer[name, number] = _NUMBERS.pack(0, weight, number) + host
-            if address and (name, address) not in glue:
-                glue[name, address] = host, address
+            numbers = _NUMBERS.pack(0, weight, number)
+            answer.setdefault(numbers + name, numbers + host)
+            if address:
+                glue.setdefault((name, address), (host, address))
     return list(answer.values()), list(glue.values())
 
 

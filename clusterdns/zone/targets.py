@@ -15,7 +15,7 @@ from clusterdns.cluster.model import (
     Service,
     ServiceImport,
 )
-from clusterdns.zone.names import wire_below
+from clusterdns.zone.names import below_one, wire_below
 from clusterdns.zone.records import Target
 
 POD_NAME_LIMIT = 63  # octets of a label, RFC 1035 section 2.3.4; a longer pod name is no label
@@ -115,8 +115,8 @@ def hosts(service: Service, members: Iterable[Member], zone: bytes) -> list[Targ
     several = isinstance(service, ServiceImport)
     found = []
     for name, address, ports, cluster in members:
-        labels = (name, cluster) if several and cluster else (name,)
-        if host := wire_below(above, *labels):
+        host = wire_below(above, name, cluster) if several and cluster else below_one(above, name)
+        if host:
             found.append(Target(host, address, ports))
     return found
 
@@ -171,10 +171,12 @@ def chosen(ports: tuple[Port, ...], port: str, protocol: str) -> tuple[Port, ...
     if not port and not protocol:
         return declared
     return tuple(
-        each
-        for each in declared
-        if (not port or each.name.lower() == port)
-        and (not protocol or each.protocol.lower() == protocol)
+        [
+            each
+            for each in declared
+            if (not port or each.name.lower() == port)
+            and (not protocol or each.protocol.lower() == protocol)
+        ]
     )
 
 

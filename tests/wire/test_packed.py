@@ -71,7 +71,7 @@ def test_addresses(
 
 
 targets = st.lists(
-    st.tuples(label_sequences, st.integers(0, 65535), st.lists(OCTETS, max_size=3)), max_size=40
+    st.tuples(names, st.integers(0, 65535), st.lists(OCTETS, max_size=3)), max_size=40
 )
 
 
