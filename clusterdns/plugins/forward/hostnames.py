@@ -62,5 +62,5 @@ def _ask(question: Question, resolver: tuple[str, int]) -> list[str]:
                     answer = sections(found)[0]
                     return [str(each.rdata) for each in answer if each.rtype == question.qtype]
             raise TimeoutError("timed out")
-    except (OSError, MalformedMessage) as error:
+    except (OSError, OverflowError, MalformedMessage) as error:
         raise OSError("{}#{}: {}".format(*resolver, error)) from error

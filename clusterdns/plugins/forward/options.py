@@ -12,7 +12,6 @@ from clusterdns.corefile.values import (
     address,
     arguments,
     duration,
-    host_port,
     integer,
     no_arguments,
     one_argument,
@@ -22,7 +21,7 @@ from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Setup, choice, nearest, read_options
 from clusterdns.plugins.forward.policy import POLICIES, Policy, random
 from clusterdns.plugins.forward.resuming import Resuming
-from clusterdns.plugins.forward.targets import PORTS, Target, targets
+from clusterdns.plugins.forward.targets import Target, nameserver, targets
 from clusterdns.wire.texts import rcode_text
 
 MOST_TARGETS = 15  # CoreDNS's
@@ -223,11 +222,7 @@ class _Reader:
         self.options.failover |= found
 
     def _resolver(self, line: Directive) -> None:
-        self._resolvers = []
-        for word in arguments(line, least=1):
-            host, port = host_port(word, PORTS["dns"])
-            address(word._replace(text=host))
-            self._resolvers.append((host, port))
+        self._resolvers = [nameserver(word, self._setup) for word in arguments(line, least=1)]
 
     def _find_targets(self, words: Sequence[Token]) -> None:
         options = self.options
@@ -295,7 +290,10 @@ class _Reader:
 
 
 def _count(line: Directive) -> int:
-    return integer(one_argument(line), 0, _UINT32)
+    word = one_argument(line)
+    if word.text.startswith("+"):
+        raise ConfigError(f"{word.text!r} has a sign", word.place)
+    return integer(word, 0, _UINT32)
 
 
 def _seconds(line: Directive) -> float:

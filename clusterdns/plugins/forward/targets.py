@@ -82,6 +82,15 @@ def targets(words: Iterable[Token], resolvers: Resolvers, setup: Setup) -> list[
     return found
 
 
+def nameserver(word: Token, setup: Setup) -> tuple[str, int]:
+    """Address and port of a nameserver of `resolver`. Raises ConfigError."""
+    match = _HOST_PORT.fullmatch(word.text)
+    host, port = (word.text, "53") if match is None else _matched(match)
+    if parse_address(host) is None:
+        raise ConfigError(f"{word.text!r} is no IP address, with or without a port", word.place)
+    return host, _port(port, word, setup)
+
+
 def endpoint(host: str, port: int) -> str:
     """Address and port as Go writes them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -146,14 +155,18 @@ def _split(text: str, default: int, word: Token, setup: Setup) -> tuple[str, int
     match = _HOST_PORT.fullmatch(text)
     if match is None:
         return text.strip("[]"), default, name
-    host, port = (match[1], match[2]) if match[3] is None else (match[3], match[4])
+    host, port = _matched(match)
     return host, _port(port, word, setup), name
+
+
+def _matched(match: re.Match[str]) -> tuple[str, str]:
+    return (match[1], match[2]) if match[3] is None else (match[3], match[4])
 
 
 def _port(text: str, word: Token, setup: Setup) -> int:
     if re.fullmatch("[0-9]{1,5}", text) and int(text) <= 0xFFFF:
         return int(text)
-    setup.warn(word.place, f"{text!r} is no port: this upstream is never reached")
+    setup.warn(word.place, f"{text!r} is no port: what it belongs to is never reached")
     return _NO_PORT
 
 

@@ -192,7 +192,14 @@ def test_of_a_wide_cidr_the_first_zone_counts() -> None:
 def test_odd_ports_are_warned_of(port: str) -> None:
     options, warnings = options_of(f"forward . 127.0.0.1:{port}")
     assert [each.host for each in options.targets] == ["127.0.0.1"]
-    assert warnings == [f"{port!r} is no port: this upstream is never reached"]
+    assert warnings == [f"{port!r} is no port: what it belongs to is never reached"]
+
+
+def test_odd_ports_of_nameservers_are_warned_of() -> None:
+    text = f"{ONE} {{\n resolver 10.0.0.1:abc\n}}"
+    assert options_of(text)[1] == ["'abc' is no port: what it belongs to is never reached"]
+    text = "forward . dns.test {\n resolver 127.0.0.1:abc\n}"
+    assert fault(text).startswith("1:11: failed to resolve 'dns.test': 127.0.0.1#-1: ")
 
 
 def resolv_conf(folder: Path, text: str) -> str:
@@ -354,6 +361,8 @@ FAULTS = {
     "forward . 127.0.0.1 {\n failover NOERROR\n}": "2:2: NOERROR cannot be used in failover",
     "forward . 127.0.0.1 {\n resolver\n}": "2:2: resolver takes at least 1 argument",
     "forward . 127.0.0.1 {\n resolver dns.example.org\n}": "2:11: 'dns.example.org' is no IP addr",
+    "forward . 127.0.0.1 {\n resolver [::1]\n}": "2:11: '[::1]' is no IP address, with or without",
+    "forward . 127.0.0.1 {\n max_fails +3\n}": "2:12: '+3' has a sign",
     "forward . 127.0.0.1 {\n source_address\n}": "2:2: source_address takes 1 argument",
     "forward . 127.0.0.1 {\n source_address not-an-ip\n}": "2:17: 'not-an-ip' is no IP address",
     "forward . 127.0.0.1 {\n tls a b c d\n}": "2:12: tls takes at most 3 arguments",
