@@ -21,7 +21,7 @@ class Answer:
     chase: a name outside of the zone at which the CNAME records end; the answer goes on there.
     authoritative: AA; a referral alone is not.
     absent: the name does not exist, so that somebody else may know it (`fallthrough`).
-    wildcard: what stands in for a name that is not there, in lower case.
+    wildcard: what stands in for the name if that is not there, in lower case.
     """
 
     rcode: int = 0
@@ -103,7 +103,8 @@ class _Walk:
         wildcard = (ASTERISK, *encloser)
         node = self.zone.nodes.get(wildcard)
         if node is not None:
-            self.answer.wildcard = DNSLabel(wildcard)
+            if not self.answer.answer:
+                self.answer.wildcard = DNSLabel(wildcard)
             self._found(node, labels)
             if SOA not in {record.rtype for record in self.answer.authority}:
                 self._deny(labels)

@@ -23,7 +23,7 @@ KUBERNETES = """
         pods verified
     }
 """
-ZONE = "$ORIGIN file.test.\n$TTL 30\n@ SOA a b 1 2 3 4 5\n@ NS a\na A 192.0.2.1\n*.w A 192.0.2.2\n"
+ZONE = "$ORIGIN file.test.\n$TTL 30\n@ SOA a b 1 2 3 4 5\n@ NS a\na A 192.0.2.1\n*.w A 192.0.2.2\nc CNAME x.w\n"
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def test_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async with serving(tmp_path, f"{block}\n{KUBERNETES}") as server:
             for source in (HOST, OTHER, NOBODY):
                 await ask(server, "web.shop.svc.cluster.local", source)
-            for name in ("example.org", "example.net", "a.w.file.test", "a.file.test"):
+            for name in ("example.org", "example.net", "a.w.file.test", "c.file.test"):
                 await ask(server, name)
             for name in ("no.file.test", "w.file.test"):
                 await ask(server, name)
