@@ -23,7 +23,15 @@ KUBERNETES = """
         pods verified
     }
 """
-ZONE = "$ORIGIN file.test.\n$TTL 30\n@ SOA a b 1 2 3 4 5\n@ NS a\na A 192.0.2.1\n*.w A 192.0.2.2\nc CNAME x.w\n"
+ZONE = """\
+$ORIGIN file.test.
+$TTL 30
+@ SOA a b 1 2 3 4 5
+@ NS a
+a A 192.0.2.1
+*.w A 192.0.2.2
+c CNAME x.w
+"""
 
 
 @asynccontextmanager
