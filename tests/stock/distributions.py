@@ -32,7 +32,7 @@ CUSTOM = ("custom/*.override", "custom/*.server")
 OPENSHIFT = Stock("openshift", at=("", 5353), ttl=5, keeps=300)
 STOCK = {
     "kubeadm, kind": KUBEADM,
-    "kubeadm before 1.31": Stock("kubeadm-older", foreign="unbound"),
+    "kubeadm, older": Stock("kubeadm-older", foreign="unbound"),
     "kube-up": Stock("kube-up", foreign="unbound"),
     "minikube": Stock("minikube"),
     "k3s": replace(FIVE, corefile="k3s", files="k3s", unmatched=CUSTOM),

@@ -9,6 +9,7 @@ import dns.flags
 import dns.message
 import pytest
 
+from tests.scenarios.asking import becomes
 from tests.stock.cluster import Z
 from tests.stock.distributions import STOCK
 from tests.stock.fixtures import Both, serving, upstreams
@@ -96,6 +97,17 @@ async def test_names(name: str, tmp_path: Path, upstreams: Both) -> None:
                 assert (asked, await served.answer(asked, qtype, tcp)) == (asked, expected)
                 for each in (await served.ask(asked, qtype, tcp)).answer[:1]:
                     assert each.name.to_text() == asked
+
+
+@pytest.mark.parametrize("name", ["kubeadm, kind", "kubeadm, older"])
+async def test_a_change_is_answered_at_once(name: str, tmp_path: Path, upstreams: Both) -> None:
+    """With `disable success` as without it: `cache` drops what it has of the cluster."""
+    async with serving(STOCK[name], upstreams, tmp_path) as served:
+        for tcp in (False, True):
+            assert await served.answer(WEB, tcp=tcp) == "10.96.0.80"
+        path = served.machine.folder / "objects.json"
+        path.write_text(path.read_text().replace("10.96.0.80", "10.96.0.90"))
+        await becomes("10.96.0.90", lambda: served.answer(WEB))
 
 
 LOGGED = {  # the classes of `log`: what is said of a success, a denial and an error
