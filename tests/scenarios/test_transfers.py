@@ -1,20 +1,24 @@
 """Zones handed on by a whole server, to dnspython, dig and NSD."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import dns.asyncquery
 import dns.message
+import dns.opcode
+import dns.rcode
 import dns.xfr
 import dns.zone
 import pytest
 
+from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.oracle.servers import free_port
 from tests.plugins import nsd
 from tests.plugins.nsd import NEEDS_NSD
 from tests.plugins.test_transfer import listening
-from tests.scenarios.asking import becomes, needs_dig, run_dig
+from tests.scenarios.asking import answer, becomes, get, needs_dig, run_dig
 from tests.scenarios.servers import Server, started, write
 
 EVERYBODY = "transfer {\n to *\n}"
@@ -146,3 +150,127 @@ zone:
 
 async def serial_of(other: nsd.Nsd) -> str:
     return str(await other.serial("example.org"))
+
+
+@asynccontextmanager
+async def chained(folder: Path, more: str = "") -> AsyncIterator[tuple[Server, Server]]:
+    """A server with a `file`, and another one that fetches it; the first tells the second."""
+    port = free_port()
+    (folder / "second").mkdir()
+    lines = f"""\
+    transfer {{
+        to 127.0.0.1:{port}
+    }}
+    file db.example.org example.org {{
+        reload 10ms
+    }}"""
+    async with serving(folder, lines) as first:
+        second = f"""\
+.:{port} {{
+    bind 127.0.0.1
+    {more}
+    secondary example.org {{
+        transfer from 127.0.0.1:{first.at.port}
+    }}
+    transfer {{
+        to *
+    }}
+}}"""
+        async with started(folder / "second", corefile=second) as other:
+            yield first, other
+
+
+MORE = {"alone": "", "behind others": "cache\nerrors\nlog\nmetadata\nrewrite name a mail"}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
+async def test_a_change_goes_from_server_to_server(more: str, tmp_path: Path) -> None:
+    """NOTIFY, then AXFR, and what was kept of answers is dropped; the SOA record says an hour."""
+    async with chained(tmp_path, more) as (_, second):
+
+        async def now() -> str:
+            return await answer(second.at, "mail.example.org")
+
+        await becomes("10.0.0.7", now)
+        assert await now() == "10.0.0.7"
+        (tmp_path / "db.example.org").write_text(ZONE.format(serial=8))
+        await becomes("10.0.0.8", now)
+        text = RECORDS.replace("admin 7", "admin 8").replace("10.0.0.7", "10.0.0.8").lower()
+        found = (await transferred(second, "example.org.")).lower()
+        assert sorted(found.splitlines()) == sorted(text.splitlines())
+
+
+async def test_acl_decides_about_notify_too(tmp_path: Path) -> None:
+    async with chained(tmp_path, "acl {\n block type SOA\n}") as (_, second):
+        asked = dns.message.make_query("example.org", "SOA", flags=0)
+        asked.set_opcode(dns.opcode.NOTIFY)
+        reply = await dns.asyncquery.udp(asked, second.at.address, 5.0, second.at.port)
+        assert (reply.rcode(), reply.opcode()) == (dns.rcode.REFUSED, dns.opcode.NOTIFY)
+
+
+async def test_notify_is_refused_where_nobody_takes_it(tmp_path: Path) -> None:
+    """D28."""
+    async with serving(tmp_path, "file db.example.org example.org") as server:
+        asked = dns.message.make_query("example.org", "SOA", flags=0)
+        asked.set_opcode(dns.opcode.NOTIFY)
+        reply = await dns.asyncquery.udp(asked, server.at.address, 5.0, server.at.port)
+        assert (reply.rcode(), reply.answer) == (dns.rcode.REFUSED, [])
+
+
+async def test_a_reload_keeps_what_was_fetched(tmp_path: Path) -> None:
+    async with chained(tmp_path) as (first, second):
+
+        async def now() -> str:
+            return await answer(second.at, "mail.example.org")
+
+        await becomes("10.0.0.7", now)
+        first.app.lifecycle.stop()
+        corefile = tmp_path / "second" / "Corefile"
+        corefile.write_text(
+            corefile.read_text().replace("bind 127.0.0.1", "bind 127.0.0.1\nerrors")
+        )
+        before = second.app.configuration
+        second.app._reloader.tell()
+        for _ in range(500):
+            if second.app.configuration is not before:
+                break
+            await asyncio.sleep(0.01)
+        assert second.app.configuration is not before
+        assert await now() == "10.0.0.7"
+
+
+@needs_openssl
+async def test_over_tls(tmp_path: Path) -> None:
+    """RFC 9103 section 7: the same over TLS."""
+    make_ca(tmp_path)
+    make(tmp_path, "tls")
+    (tmp_path / "db.example.org").write_text(ZONE.format(serial=7))
+    corefile = f"""\
+tls://.:0 {{
+    bind 127.0.0.1
+    root {tmp_path}
+    tls tls.crt tls.key
+    {EVERYBODY}
+    file db.example.org example.org
+}}"""
+    async with started(tmp_path, corefile=corefile) as server:
+        context = client_context(tmp_path)
+        reader, writer = await asyncio.open_connection(
+            server.at.address, server.at.port, ssl=context, server_hostname="localhost"
+        )
+        octets = dns.message.make_query("example.org", "AXFR").to_wire()
+        writer.write(len(octets).to_bytes(2, "big") + octets)
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        message = dns.message.from_wire(await reader.readexactly(size), xfr=True)
+        writer.close()
+    assert sum(map(len, message.answer)) == len(RECORDS.splitlines()) + 1
+
+
+async def test_transfers_are_counted(tmp_path: Path) -> None:
+    """One reply, of all of its octets."""
+    lines = f"prometheus 127.0.0.1:0\n{EVERYBODY}\nfile db.example.org example.org"
+    async with serving(tmp_path, lines) as server:
+        await transferred(server, "example.org.")
+        _, text = await get(server.app.configuration.metrics[0].port, "/metrics")
+    counts = [line for line in text.splitlines() if "responses_total{" in line]
+    assert [line.rpartition(" ")[2] for line in counts if 'rcode="NOERROR"' in line] == ["1.0"]
