@@ -52,6 +52,10 @@ async def ask(server: Server, name: str, source: str = HOST, tcp: bool = False) 
     return " ".join(texts) or f"rcode {found.rcode()}"
 
 
+def queries(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.name == "clusterdns.queries"]
+
+
 async def test_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "clusterdns.queries")
     form = "{/kubernetes/client-label/app} {/kubernetes/client-namespace} {/kubernetes/service} "
@@ -66,7 +70,7 @@ async def test_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
                 await ask(server, name)
             for name in ("no.file.test", "w.file.test"):
                 await ask(server, name)
-    assert caplog.messages == [
+    assert queries(caplog) == [
         "cart shop web - NOERROR success -",
         "maze lab web - NOERROR success -",
         "- - web - NOERROR success -",
@@ -91,7 +95,7 @@ async def test_log_tells_the_upstream_that_replied_or_failed_last(
         async with serving(tmp_path, block) as server:
             assert await ask(server, "two.test") == ADDRESS
             assert await ask(server, "one.test") == "rcode 2"
-    assert caplog.messages[-2:] == [f"NOERROR {HOST}:{good.port}", f"SERVFAIL {HOST}:{silent.port}"]
+    assert queries(caplog) == [f"NOERROR {HOST}:{good.port}", f"SERVFAIL {HOST}:{silent.port}"]
 
 
 async def test_template(tmp_path: Path) -> None:
