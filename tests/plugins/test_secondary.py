@@ -155,6 +155,16 @@ class TestFollowing:
         assert told.changed == ["example.org."], "it is the same version"
         assert told.forgotten == [{("secondary zone", "example.org.")}] * 3
 
+    async def test_expired_while_a_primary_takes_its_time(self) -> None:
+        async with master() as server:
+            server.refresh, server.retry, server.expire = 1, 1, 2
+            async with running(secondary(of(server))) as plugin:
+                await becomes(plugin, version(1))
+                server.serial = 2
+                server.spoil = lambda sent: sent[:1]
+                await becomes(plugin, "SERVFAIL")
+                assert server.asked == ["AXFR", "SOA", "AXFR"]
+
     async def test_times_of_zero(self) -> None:
         async with master() as server:
             server.refresh = server.retry = server.expire = 0

@@ -63,6 +63,7 @@ class Follower:
         self._fault = ""  # what the log has been told
         self._woken = asyncio.Event()
         self._stopped = False
+        self._timer: asyncio.TimerHandle | None = None  # of the expiry
         self._task: asyncio.Task[None] | None = None
 
     def take_over(self, before: "Follower") -> None:
@@ -84,7 +85,8 @@ class Follower:
 
     def start(self) -> asyncio.Task[None]:
         """Keeps the zone up to date from now on. The task ends after `stop`."""
-        self._stopped = False
+        if self.authority is not None:
+            self._expire_later()
         self._task = asyncio.ensure_future(self._follow())
         return self._task
 
@@ -92,6 +94,8 @@ class Follower:
         """Ends that at once."""
         self._stopped = True
         self._woken.set()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
@@ -102,8 +106,6 @@ class Follower:
                 pause = await self._look()
                 self._last = time.monotonic()
                 self._next = self._last + pause
-            if time.monotonic() >= self._expires and self.authority is not None:
-                self._expire()
             await self._sleep()
 
     @property
@@ -113,9 +115,8 @@ class Follower:
 
     async def _sleep(self) -> None:
         """Until there is something to do."""
-        end = min(self._due, self._expires if self.authority is not None else math.inf)
         try:
-            async with asyncio.timeout(max(0.0, end - time.monotonic())):
+            async with asyncio.timeout(max(0.0, self._due - time.monotonic())):
                 await self._woken.wait()
         except TimeoutError:
             pass
@@ -177,6 +178,7 @@ class Follower:
         _, refresh, _, expire, _ = self.zone.soa.rdata.times
         self._fault, self._pause = "", FIRST_PAUSE
         self._expires = time.monotonic() + max(1, expire)
+        self._expire_later()
         if self.authority is None:  # it had expired
             self.authority = Authority(self.zone)
             self._changed(self, False)
@@ -191,9 +193,16 @@ class Follower:
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
         return _jittered(pause, RETRY_JITTER)
 
+    def _expire_later(self) -> None:
+        """Even while a primary takes its time."""
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, self._expires - time.monotonic()), self._expire)
+
     def _expire(self) -> None:
         log.error("Zone %s is expired", self.origin)
-        self.authority = None
+        self.authority = self._timer = None
         self._changed(self, False)
 
 

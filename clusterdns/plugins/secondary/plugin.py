@@ -150,4 +150,6 @@ class Secondary(Plugin):
         for zone in starts:
             self._start(zone, followers[zone])
         log.info("catalog %s: %d zones come, %d go", catalog, len(starts), len(gone))
-        self._setup.forget({self._which, *(known[z].key for z in (*starts, *gone) if z in known)})
+        if self._tasks is not None:  # else nobody has asked this plugin yet
+            old = (known[zone].key for zone in (*starts, *gone) if zone in known)
+            self._setup.forget({self._which, *old})
