@@ -3,6 +3,7 @@
 Each runs as a process on an address of 127/8 that nobody else has at the moment.
 """
 
+import os
 import random
 import shutil
 import socket
@@ -17,10 +18,8 @@ import pytest
 from tests.certificates import make, make_ca
 
 START_S = 10.0  # until it answers; both need a tenth of a second
-NSD, UNBOUND = (
-    shutil.which("nsd", path="/usr/sbin:/usr/bin:/usr/local/sbin"),
-    shutil.which("unbound", path="/usr/sbin:/usr/bin:/usr/local/sbin"),
-)
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # not everybody's PATH has them
+NSD, UNBOUND = shutil.which("nsd", path=PATH), shutil.which("unbound", path=PATH)
 HOW_TO_GET_THEM = (
     "no name servers to forward to: `apt-get install nsd unbound`, and stop both services "
     "(they take port 53)"

@@ -1,0 +1,11 @@
+"""Says at the end what is missing where stock Corefiles could not be served."""
+
+import pytest
+
+from tests.stock.upstreams import HOW_TO_GET_THEM, NSD, UNBOUND
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for whoever reads the end of the output."""
+    if not (NSD and UNBOUND):
+        terminalreporter.write_line(f"tests/stock: {HOW_TO_GET_THEM}")
