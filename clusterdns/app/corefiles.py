@@ -4,10 +4,10 @@ import hashlib
 import logging
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from clusterdns.cluster.whole_files import replace
 from clusterdns.corefile.defaults import KUBEADM
 from clusterdns.corefile.files import read_files
 from clusterdns.corefile.parser import Corefile, load, parse
@@ -61,7 +61,7 @@ class Corefiles:
         if self._kept is None:
             return
         try:
-            _replace(self._kept, str(corefile))
+            replace(self._kept, [str(corefile).encode("utf-8")])
         except OSError as error:
             log.error("cannot keep the Corefile in %s: %s", self._kept, error.strerror)
 
@@ -73,18 +73,3 @@ class Corefiles:
 def digest(corefile: Corefile) -> str:
     """SHA512 of what the Corefile means, in hexadecimal digits (D37)."""
     return hashlib.sha512(str(corefile).encode()).hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file that is whole whenever somebody looks, after a loss of power too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, aside = tempfile.mkstemp(dir=path.parent, prefix=".Corefile-")
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise

@@ -7,11 +7,8 @@ told, and the API's list makes up for it.
 import asyncio
 import logging
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,8 +16,10 @@ from clusterdns.cluster import snapshot
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event, Kind, Upsert
 from clusterdns.cluster.model import Object
+from clusterdns.cluster.schedule import Pace, Schedule
 from clusterdns.cluster.selection import Selection
 from clusterdns.cluster.snapshot import Head, Refused
+from clusterdns.cluster.whole_files import replace
 from clusterdns.errors import ConfigError
 from clusterdns.logs import duration_text
 from clusterdns.metrics import Counter, Gauge
@@ -28,7 +27,6 @@ from clusterdns.metrics import Counter, Gauge
 MAX_AGE_S = 86_400.0  # what was right a day ago helps more than SERVFAIL; much later it may not
 TURN_S = 0.001  # applying without a pause, as for events of the API
 TURN_OBJECTS = 20  # handed over at once
-LEFT_BEHIND_S = 3600.0  # a file half written so long ago is nobody's any more
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +38,6 @@ served_age = Gauge(
     "clusterdns_state_served_age_seconds",
     "Age of the last known state while answers come from it; absent otherwise.",
 )
-
-
-@dataclass(frozen=True)
-class Pace:
-    """When to write, in seconds."""
-
-    quiet: float = 2.0  # without a change; a rollout is many changes at once
-    latest: float = 60.0  # after a change, though there be no quiet moment
-    spacing: float = 15.0  # between two writes: disks of small hosts wear out
-    refresh: float = 1800.0  # without any change: that the state is still right is news too
 
 
 class Contents(NamedTuple):
@@ -233,7 +221,7 @@ class State:
             for piece in snapshot.encode(head, contents.objects):
                 pieces.append(piece)
                 await asyncio.sleep(0)
-            await asyncio.to_thread(_write, self.path, pieces)
+            await asyncio.to_thread(replace, self.path, pieces)
         except Exception as error:  # an edge: the server goes on, and so does the trying
             self._failed(error)
         else:
@@ -248,39 +236,6 @@ class State:
         if self._told != reason:
             self._told = reason
             log.warning("state: cannot be written: %s: %s", self.path, reason)
-
-
-class Schedule:
-    """When to write: the rules of a Pace. All times are monotonic seconds."""
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._taken = -math.inf
-        self._first = self._last = math.inf  # changes that are not written
-
-    @property
-    def unsaved(self) -> bool:
-        return self._last < math.inf
-
-    def changed(self, now: float) -> bool:
-        """Notes a change; whether it is the first one since the last write."""
-        fresh = not self.unsaved
-        self._first = now if fresh else self._first
-        self._last = now
-        return fresh
-
-    def taken(self, now: float) -> None:
-        """What there is now is about to be written."""
-        self._taken = now
-        self._first = self._last = math.inf
-
-    def due(self) -> float:
-        """When to write next; math.inf while nothing was ever listed."""
-        pace = self._pace
-        if not self.unsaved:
-            return self._taken + pace.refresh if self._taken > -math.inf else math.inf
-        quiet = min(self._last + pace.quiet, self._first + pace.latest)
-        return max(quiet, self._taken + pace.spacing)
 
 
 async def _in_turns(objects: Iterable[Object], take: Callable[[Sequence[Object]], None]) -> None:
@@ -320,34 +275,3 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         log.warning("state: cannot make %s: %s", folder, error.strerror)
     return folder
-
-
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Puts a file in place of what is there at once, also when the power fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # may be a volume that came late
-    _sweep(path)
-    number, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(number, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # else the new name may be lost with the power
-    finally:
-        os.close(folder)
-
-
-def _sweep(path: Path) -> None:
-    """Removes what processes left behind that were killed while they wrote."""
-    for aside in path.parent.glob(f".{path.name}.*"):
-        try:
-            if time.time() - aside.stat().st_mtime > LEFT_BEHIND_S:
-                aside.unlink()
-        except FileNotFoundError:
-            pass  # another process of this folder did so

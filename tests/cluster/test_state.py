@@ -15,9 +15,10 @@ import pytest
 from clusterdns.cluster import snapshot, state
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.model import Namespace, Object, Service
+from clusterdns.cluster.schedule import Pace, Schedule
 from clusterdns.cluster.selection import Selection
 from clusterdns.cluster.snapshot import Head
-from clusterdns.cluster.state import Contents, Pace, Schedule, State, refusals, writes
+from clusterdns.cluster.state import Contents, State, refusals, writes
 from clusterdns.errors import ConfigError
 from tests.cluster.test_snapshot import framed
 

@@ -19,8 +19,9 @@ from clusterdns.cluster.apiserver import ApiServer as Source
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event
 from clusterdns.cluster.requests import Timing
+from clusterdns.cluster.schedule import Pace
 from clusterdns.cluster.selection import Selection
-from clusterdns.cluster.state import Kept, Pace, State, writes
+from clusterdns.cluster.state import Kept, State, writes
 from clusterdns.zone.index import Index
 from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer
@@ -173,7 +174,8 @@ from pathlib import Path
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.model import Namespace
 from clusterdns.cluster.selection import Selection
-from clusterdns.cluster.state import Contents, Pace, State
+from clusterdns.cluster.schedule import Pace
+from clusterdns.cluster.state import Contents, State
 
 state = State(Path(sys.argv[1]), Selection(), ApiOptions(endpoint="http://a"),
               pace=Pace(0.0, 0.0, 0.0))
