@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from clusterdns.plugins.base import Query
-from clusterdns.plugins.template.values import Struct
-from clusterdns.wire.message import AA, AD, CD, OPCODE, RA, RD, TC
-from clusterdns.wire.question import Question, presented
+from clusterdns.plugins.template.message import Asked, Message
+from clusterdns.plugins.template.values import Struct, Variables
 
 
 class Data(Struct):
@@ -25,7 +24,7 @@ class Data(Struct):
         self.zone = self.regex = self.class_ = self.type = ""
         self.match: list[str] = []
         self.group: dict[str, str] = {}
-        self.variables: dict[str, Any] = {}
+        self.variables = Variables()
         self.sees_more = False
 
     def remote(self) -> str:
@@ -33,7 +32,7 @@ class Data(Struct):
         self.sees_more = True
         return self.query.peer[0]
 
-    def message(self) -> "Message":
+    def message(self) -> Message:
         self.sees_more = True
         return Message(self.query)
 
@@ -58,50 +57,4 @@ class Data(Struct):
         "Remote": lambda data: data.remote(),
         "Var": lambda data: data.variables,
         "Meta": lambda data: data.label,
-    }
-
-
-class Asked(Struct):
-    """The question section."""
-
-    type_name = "*dns.Question"
-
-    def __init__(self, question: Question) -> None:
-        self.question = question
-
-    FIELDS: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
-        "Name": lambda asked: presented(asked.question.labels),
-        "Qtype": lambda asked: asked.question.qtype,
-        "Qclass": lambda asked: asked.question.qclass,
-    }
-
-
-def _flag(bit: int) -> Callable[[Any], bool]:
-    return lambda message: bool(message.query.flags & bit)
-
-
-class Message(Struct):
-    """The query's header, and its question."""
-
-    type_name = "*dns.Msg"
-
-    def __init__(self, query: Query) -> None:
-        self.query = query
-
-    FIELDS: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
-        "Id": lambda message: int.from_bytes(message.query.octets[:2], "big"),
-        "Response": lambda message: False,
-        "Opcode": lambda message: (message.query.flags & OPCODE) >> 11,
-        "Authoritative": _flag(AA),
-        "Truncated": _flag(TC),
-        "RecursionDesired": _flag(RD),
-        "RecursionAvailable": _flag(RA),
-        "Zero": _flag(0x0040),  # the bit that RFC 1035 section 4.1.1 reserves
-        "AuthenticatedData": _flag(AD),
-        "CheckingDisabled": _flag(CD),
-        "Rcode": lambda message: message.query.flags & 0xF,
-        "Question": lambda message: [Asked(message.query.question)],
-        "Answer": lambda message: [],
-        "Ns": lambda message: [],
-        "Extra": lambda message: [],
     }

@@ -10,6 +10,7 @@ from clusterdns.plugins.template.values import (
     NO_VALUE,
     EvaluationError,
     Unsigned,
+    Variables,
     is_true,
     kind,
     shown,
@@ -56,7 +57,7 @@ def index(item: Any, *keys: Any) -> Any:
         if isinstance(item, dict):
             if not isinstance(key, str):
                 raise EvaluationError(f"value has type {kind(key)}; should be string")
-            item = item.get(key, "" if _holds_texts(item) else NO_VALUE)
+            item = item.get(key, "" if not isinstance(item, Variables) else NO_VALUE)
         elif isinstance(item, list | str):
             octets = item.encode() if isinstance(item, str) else item
             item = octets[_position(key, len(octets) - 1)]
@@ -153,10 +154,6 @@ def _position(key: Any, most: int) -> int:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _holds_texts(item: dict[str, Any]) -> bool:
-    return all(isinstance(value, str) for value in item.values())
 
 
 # Arguments of `and` and `or` are worked out one by one, until one is this: see `nodes.Command`.

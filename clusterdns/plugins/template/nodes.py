@@ -68,7 +68,7 @@ class Continue(Exception):
 
 
 class Node:
-    """What stands in a template one behind the other."""
+    """What stands in a template one behind the other. As a text it is as Go writes it again."""
 
     def write(self, state: State, dot: Any) -> None:
         raise NotImplementedError
@@ -97,6 +97,9 @@ class Body:
             node.write(state, dot)
         del state.variables[count:]
 
+    def __str__(self) -> str:
+        return "".join(map(str, self.nodes))
+
 
 @dataclass(frozen=True)
 class Text(Node):
@@ -106,6 +109,9 @@ class Text(Node):
 
     def write(self, state: State, dot: Any) -> None:
         state.sheet.write(self.text)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,9 @@ class Output(Node):
         value = self.pipeline.value(state, dot)
         if not self.pipeline.names:
             state.sheet.write(shown(value))
+
+    def __str__(self) -> str:
+        return f"{{{{{self.pipeline}}}}}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,9 @@ class If(Node):
         else:
             self.otherwise.write(state, dot)
         del state.variables[count:]
+
+    def __str__(self) -> str:
+        return _block("with" if self.moves_dot else "if", self.pipeline, self.body, self.otherwise)
 
 
 @dataclass(frozen=True)
@@ -166,6 +178,10 @@ class Range(Node):
                 del state.variables[count:]
         if not items:
             self.otherwise.write(state, dot)
+
+    def __str__(self) -> str:
+        pipeline = Pipeline(self.pipeline.commands, self.names, self.declares)
+        return _block("range", pipeline, self.body, self.otherwise)
 
     @staticmethod
     def _items(value: Any) -> Sequence[tuple[Any, Any]]:
@@ -199,6 +215,10 @@ class Use(Node):
         inner = State(state.definitions, [("$", value)], state.sheet, state.depth + 1)
         state.definitions[self.name].write(inner, value)
 
+    def __str__(self) -> str:
+        data = "" if self.pipeline is None else f" {self.pipeline}"
+        return f"{{{{template {_quoted(self.name)}{data}}}}}"
+
 
 @dataclass(frozen=True)
 class Leave(Node):
@@ -209,18 +229,27 @@ class Leave(Node):
     def write(self, state: State, dot: Any) -> None:
         raise self.way
 
+    def __str__(self) -> str:
+        return "{{break}}" if self.way is Break else "{{continue}}"
+
+
+def _block(word: str, pipeline: "Pipeline", body: Body, otherwise: Body) -> str:
+    behind = f"{{{{else}}}}{otherwise}" if otherwise.nodes else ""
+    return f"{{{{{word} {pipeline}}}}}{body}{behind}{{{{end}}}}"
+
 
 @dataclass(frozen=True)
 class Constant(Operand):
-    """A literal."""
+    """A literal. source: as it is written; "" for true and its like."""
 
     constant: Any
+    source: str = ""
 
     def value(self, state: State, dot: Any) -> Any:
         return self.constant
 
     def __str__(self) -> str:
-        return shown(self.constant)
+        return self.source or ("nil" if self.constant is None else shown(self.constant))
 
 
 @dataclass(frozen=True)
@@ -339,13 +368,11 @@ class Command:
             ) from error
 
     def __str__(self) -> str:
-        return " ".join(map(_source, self.operands))
+        return " ".join(map(str, self.operands))
 
 
-def _source(operand: Operand) -> str:
-    if isinstance(operand, Constant) and isinstance(operand.constant, str):
-        return '"' + operand.constant.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(operand)
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @dataclass(frozen=True)
@@ -367,4 +394,9 @@ class Pipeline(Operand):
         return value
 
     def __str__(self) -> str:
-        return " | ".join(map(str, self.commands))
+        sign = " := " if self.declares else " = "
+        return (
+            ", ".join(self.names)
+            + (sign if self.names else "")
+            + " | ".join(map(str, self.commands))
+        )

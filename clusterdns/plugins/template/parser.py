@@ -39,7 +39,11 @@ _ENDS = ("end", "else")
 
 @dataclass(frozen=True)
 class Template:
-    """A template read. fields: the first names of fields of the data, wherever `$` or `.` is it."""
+    """A template read.
+
+    text: as Go writes it again, in metrics. fields: the first names of fields of the data, wherever
+        `$` or `.` is it.
+    """
 
     text: str
     body: Body
@@ -61,7 +65,7 @@ def parse(text: str) -> Template:
     parser = _Parser(text)
     body = parser.body(())
     parser.need("end")
-    return Template(text, body, parser.definitions, frozenset(parser.fields))
+    return Template(str(body), body, parser.definitions, frozenset(parser.fields))
 
 
 class _Parser:
@@ -287,7 +291,7 @@ class _Parser:
         at, word = self._at, self._take()
         match word.kind:
             case "constant":
-                return Constant(word.value)
+                return Constant(word.value, word.source)
             case "word" if word.value in _CONSTANTS:
                 return Constant(_CONSTANTS[word.value])
             case "word" if word.value in FUNCTIONS:

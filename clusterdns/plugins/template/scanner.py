@@ -29,12 +29,13 @@ class TemplateError(ValueError):
 
 
 class Word(NamedTuple):
-    """at: where it begins. glued: no white space stands before it."""
+    """at: where it begins. glued: no white space stands before it. source: of a constant."""
 
     kind: Kind
     value: Any
     at: int
     glued: bool = False
+    source: str = ""
 
 
 _LEFT = re.compile(r"\{\{(?P<trim>-(?=\s))?")
@@ -105,10 +106,11 @@ def _next(text: str, at: int, left: int) -> tuple[Word, int]:
     kind = found.lastgroup
     assert kind is not None
     value: Any = found[kind]
-    start, glued = found.end("space"), not found["space"]
+    start, glued, source = found.end("space"), not found["space"], ""
     if kind in ("string", "raw", "character", "number"):
+        source = text[start : found.end()]
         value, kind = _constant(kind, value, start), "constant"
-    return Word(kind, value, start, glued), found.end()  # type: ignore[arg-type]
+    return Word(kind, value, start, glued, source), found.end()  # type: ignore[arg-type]
 
 
 def _constant(kind: str, text: str, at: int) -> str | int | float:

@@ -20,6 +20,10 @@ class Unsigned(int):
     """A number that Go has as uint64."""
 
 
+class Variables(dict[str, Any]):
+    """A map whose values Go has as interfaces: one that is not there is no empty text."""
+
+
 class Struct:
     """Something with fields and methods, and nothing else that a template can see.
 
@@ -28,6 +32,15 @@ class Struct:
 
     FIELDS: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     type_name: ClassVar[str]  # as errors call it
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a field or method."""
+        return name in self.FIELDS
+
+    def text(self) -> str:
+        """How it is printed: its fields, unless it knows better."""
+        fields = [read(self) for name, read in self.FIELDS.items() if self.has(name)]
+        return "{" + " ".join([shown(each) for each in fields if not callable(each)]) + "}"
 
 
 class _NoValue:
@@ -44,7 +57,7 @@ def field(value: Any, name: str) -> Any:
     """What `.name` is of a value. Raises EvaluationError where there is none."""
     if value is NO_VALUE:
         return NO_VALUE
-    if isinstance(value, Struct) and name in value.FIELDS:
+    if isinstance(value, Struct) and value.has(name):
         return value.FIELDS[name](value)
     if isinstance(value, dict):
         return value.get(name, NO_VALUE)
@@ -90,8 +103,7 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return f"map[{' '.join([f'{key}:{shown(value[key])}' for key in sorted(value)])}]"
     if isinstance(value, Struct):
-        fields = [read(value) for read in value.FIELDS.values()]
-        return "{" + " ".join([shown(each) for each in fields if not callable(each)]) + "}"
+        return value.text()
     if value is None:
         return "<nil>"
     return str(value)

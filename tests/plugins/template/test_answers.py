@@ -406,11 +406,11 @@ async def test_counters() -> None:
         await replied(text, asking("a.x.", server="dns://:53", view="v"))
     labels = ("dns://:53", "x.", "v", "IN", "A")
     assert plugin.matches.values[labels] == 1
-    assert plugin.rr_failures.values[*labels, "answer", "{{ .Name }} {{ .Remote }}"] == 1
+    assert plugin.rr_failures.values[*labels, "answer", "{{.Name}} {{.Remote}}"] == 1
     text = block('authority "{{ index .Match 3 }}"', "IN A x.")
     with pytest.raises(ResolveError):
         await replied(text, asking("a.x.", server="dns://:53", view="v"))
-    assert plugin.template_failures.values[*labels, "authority", "{{ index .Match 3 }}"] == 1
+    assert plugin.template_failures.values[*labels, "authority", "{{index .Match 3}}"] == 1
 
 
 async def test_what_is_sent_again_is_counted_too() -> None:

@@ -1,7 +1,9 @@
-"""The language: go.jsonl has what Go's text/template (1.26) makes of each template."""
+"""The language: go.jsonl has what Go's text/template (1.26) makes of each template, message.jsonl
+what it makes of a query as miekg/dns has it, source.jsonl how it writes a template again."""
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,20 @@ from clusterdns.plugins.template.data import Data
 from clusterdns.plugins.template.parser import parse
 from clusterdns.plugins.template.scanner import TemplateError
 from clusterdns.plugins.template.values import EvaluationError
+from clusterdns.wire.message import parse as parse_message
 from tests.plugins.asking import query
 
-GO = [json.loads(line) for line in (Path(__file__).parent / "go.jsonl").read_text().splitlines()]
+HERE = Path(__file__).parent
+GO, MESSAGES, SOURCES = (
+    [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    for name in ("go", "message", "source")
+)
+PLAIN = "1267010000010000000000000749502d31302d31076578616d706c650000010001"
+WITH_OPT = (
+    "1267010000010000000000010749502d31302d31076578616d706c65000001000100002904d000008000003700080008"
+    "00011900c0000280000a00083132333435363738fde9000261620003000378797a000c000200ab000800080002200020"
+    "010db8"
+)
 
 
 def data() -> Data:
@@ -25,7 +38,7 @@ def data() -> Data:
     found.zone, found.regex, found.class_, found.type = "example.", "r", "IN", "A"
     found.match = ["ip-10-1.example.", "10", "1"]
     found.group = {"0": "ip-10-1.example.", "1": "10", "2": "1", "a": "10", "b": "1"}
-    found.variables = {"n": 2, "s": "x", "t": True, "f": 1.5}
+    found.variables.update({"n": 2, "s": "x", "t": True, "f": 1.5})
     return found
 
 
@@ -62,7 +75,7 @@ def test_there_are_enough() -> None:
         ),
         ("{{ .Grup.d }}", "at <.Grup.d>: can't evaluate field Grup in type *template.templateData"),
         ("{{ print (index .Match 9) }}", "at <index .Match 9>: error calling index: index out of"),
-        ("{{ eq 1 `a` }}", 'at <eq 1 "a">: error calling eq: incompatible types for comparison'),
+        ("{{ eq 1 `a` }}", "at <eq 1 `a`>: error calling eq: incompatible types for comparison"),
         ("{{ len }}", "at <len>: wrong number or type of arguments for len"),
         ("{{ .Message.Foo }}", "at <.Message.Foo>: can't evaluate field Foo in type *dns.Msg"),
     ],
@@ -156,8 +169,47 @@ def test_message() -> None:
     assert parse(text).write(seen) == "0 0 true true 0 IP-10-1.example. 1"
 
 
+@pytest.mark.parametrize(
+    ("text", "with_opt", "expected"),
+    MESSAGES,
+    ids=[f"{text}{' with OPT' * with_opt}" for text, with_opt, _ in MESSAGES],
+)
+def test_message_as_miekg_dns(text: str, with_opt: bool, expected: str | None) -> None:
+    octets = bytes.fromhex(WITH_OPT if with_opt else PLAIN)
+    message = parse_message(octets)
+    seen = data()
+    seen.query = replace(
+        seen.query,
+        octets=octets,
+        question=message.question,
+        flags=message.flags,
+        edns=message.edns,
+    )
+    if expected is None:
+        with pytest.raises(EvaluationError):
+            parse(text).write(seen)
+    else:
+        assert parse(text).write(seen) == expected
+
+
+@pytest.mark.parametrize(("text", "source"), SOURCES)
+def test_written_again(text: str, source: str) -> None:
+    """The label of metrics."""
+    assert parse(text).text == source
+
+
 @given(st.text("{}.$()|\"'`-/* :=a1Nenidrg", max_size=40))
 def test_no_text_does_anything_else(text: str) -> None:
     for form in (text, "{{" + text + "}}"):
         with suppress(TemplateError, EvaluationError):
             parse(form).write(data())
+
+
+def test_variables_that_are_not_there() -> None:
+    """They are of no type, whatever others there are."""
+    seen = data()
+    for variables in ({}, {"s": "x"}):
+        seen.variables.clear()
+        seen.variables.update(variables)
+        assert parse('{{ index .Var "zz" }}|{{ .Var.zz }}').write(seen) == "<no value>|<no value>"
+        assert parse('{{ index .Group "zz" }}|').write(seen) == "|"
