@@ -14,12 +14,13 @@ import dns.zone
 import pytest
 
 from tests.certificates import client_context, make, make_ca, needs_openssl
+from tests.corner_cases import corner_cases
 from tests.oracle.servers import free_port
 from tests.plugins import nsd
 from tests.plugins.nsd import NEEDS_NSD
 from tests.plugins.test_transfer import listening
-from tests.scenarios.asking import answer, becomes, get, needs_dig, run_dig
-from tests.scenarios.servers import Server, started, write
+from tests.scenarios.asking import At, answer, becomes, get, needs_dig, run_dig
+from tests.scenarios.servers import Server, served, started, write
 
 EVERYBODY = "transfer {\n to *\n}"
 
@@ -125,7 +126,8 @@ async def test_others_are_told_at_the_start_and_of_changes(tmp_path: Path) -> No
 
 
 @NEEDS_NSD
-async def test_nsd_as_secondary(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asks", ["AXFR ", ""], ids=["AXFR", "IXFR"])
+async def test_nsd_as_secondary(asks: str, tmp_path: Path) -> None:
     """A real secondary fetches the zone, and what NOTIFY tells it of."""
     folder = tmp_path / "nsd"
     folder.mkdir()
@@ -139,13 +141,54 @@ async def test_nsd_as_secondary(tmp_path: Path) -> None:
 zone:
     name: example.org
     zonefile: example.org
-    request-xfr: AXFR 127.0.0.1@{server.at.port} NOKEY
+    request-xfr: {asks}127.0.0.1@{server.at.port} NOKEY
     allow-notify: 127.0.0.1 NOKEY
 """
         async with nsd.running(folder, zone, port) as other:
             await becomes("7", lambda: serial_of(other), within_s=20)
             (tmp_path / "db.example.org").write_text(ZONE.format(serial=8))
             await becomes("8", lambda: serial_of(other), within_s=20)
+
+
+CLUSTER = """\
+.:0 {
+    bind 127.0.0.1
+    ready 127.0.0.1:0
+    transfer {
+        to *
+    }
+    kubernetes cluster.local {
+        ttl 30
+    }
+}
+"""
+
+
+@NEEDS_NSD
+async def test_nsd_as_secondary_of_the_cluster(tmp_path: Path) -> None:
+    """What it answers from its copy is what this server answers."""
+    manifest = write(tmp_path / "objects.yaml", corner_cases())
+    async with served(tmp_path, manifest, corefile=CLUSTER) as server:
+        zone = f"""\
+zone:
+    name: cluster.local
+    zonefile: cluster.local
+    request-xfr: 127.0.0.1@{server.at.port} NOKEY
+"""
+        async with nsd.running(tmp_path, zone) as other:
+            there = At("127.0.0.1", other.port)
+            name = "web.shop.svc.cluster.local"
+            wanted = await answer(server.at, name)
+            await becomes(wanted, lambda: answer(there, name), within_s=20)
+            copy = dns.zone.Zone("cluster.local.", relativize=False)
+            await dns.asyncquery.inbound_xfr(server.at.address, copy, port=server.at.port)
+            asked = [(str(owner), "A") for owner, _ in copy.iterate_rdatasets("A")]
+            asked += [(str(owner), "AAAA") for owner, _ in copy.iterate_rdatasets("AAAA")]
+            asked += [(str(owner), "CNAME") for owner, _ in copy.iterate_rdatasets("CNAME")]
+            assert len(asked) > 100
+            for name, qtype in asked:
+                said = [await answer(at, name, qtype, tcp=True) for at in (server.at, there)]
+                assert said[0] == said[1], f"{name} {qtype}"
 
 
 async def serial_of(other: nsd.Nsd) -> str:
@@ -272,5 +315,6 @@ async def test_transfers_are_counted(tmp_path: Path) -> None:
     async with serving(tmp_path, lines) as server:
         await transferred(server, "example.org.")
         _, text = await get(server.app.configuration.metrics[0].port, "/metrics")
-    counts = [line for line in text.splitlines() if "responses_total{" in line]
+    ours = f'server="dns://127.0.0.1:{server.at.port}"'  # other tests have counted, too
+    counts = [line for line in text.splitlines() if "responses_total{" in line and ours in line]
     assert [line.rpartition(" ")[2] for line in counts if 'rcode="NOERROR"' in line] == ["1.0"]
