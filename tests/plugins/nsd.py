@@ -70,7 +70,20 @@ async def running(folder: Path, zones: str, port: int | None = None) -> AsyncIte
     configuration.write_text(CONFIGURATION.format(port=port, folder=folder, zones=zones))
     process = await asyncio.create_subprocess_exec(BINARY, "-d", "-c", str(configuration))
     try:
+        await _until_up(port)
         yield Nsd(folder, port, process)
     finally:
         process.terminate()
         await process.wait()
+
+
+async def _until_up(port: int) -> None:
+    """Waits until it answers, whatever it says."""
+    asked = dns.message.make_query("version.server", "TXT", "CH")
+    async with asyncio.timeout(START_S):
+        while True:
+            try:
+                await dns.asyncquery.udp(asked, "127.0.0.1", 0.1, port)
+                return
+            except (dns.exception.Timeout, OSError):
+                continue

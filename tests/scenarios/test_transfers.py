@@ -188,7 +188,7 @@ zone:
             assert len(asked) > 100
             for name, qtype in asked:
                 said = [await answer(at, name, qtype, tcp=True) for at in (server.at, there)]
-                assert said[0] == said[1], f"{name} {qtype}"
+                assert said[0].lower() == said[1], f"{name} {qtype}"  # NSD keeps small letters
 
 
 async def serial_of(other: nsd.Nsd) -> str:
