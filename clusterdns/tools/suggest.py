@@ -9,8 +9,10 @@ from dnslib import QTYPE
 
 from clusterdns.cluster.model import Service
 from clusterdns.wire.question import Question
+from clusterdns.zone.found import Records, RRset
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import Lookup, Records, RRset, ZoneOptions
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import ZoneOptions
 
 SYSTEM = "kube-system"  # its Services are everybody's; others tell more
 # Services looked at for each kind of question: the first of them has an answer nearly always, and a

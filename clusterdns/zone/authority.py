@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from dnslib import CNAME, RR, DNSLabel
 
 from clusterdns.zone.masterfile import SOA, Labels, Node, RRset, Zone
+from clusterdns.zone.names import labels_of
 
 A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, NSEC, ANY = 1, 2, 5, 15, 28, 33, 39, 43, 47, 255
 SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
@@ -150,7 +151,7 @@ class _Walk:
         owner = labels[len(labels) - depth :]
         self.answer.answer += self._records(node, DNAME, owner)
         found = node.rrsets[DNAME]
-        target = labels[: len(labels) - depth] + _labels_of(found.rdatas[0].data)
+        target = labels[: len(labels) - depth] + labels_of(found.rdatas[0].data)
         if sum(len(label) + 1 for label in target) + 1 > MAX_NAME:
             self.answer.rcode = YXDOMAIN
             return
@@ -201,13 +202,3 @@ class _Walk:
         if self.do and rtype in node.signatures:
             records += node.signatures[rtype].records(DNSLabel(owner))
         return records
-
-
-def _labels_of(name: bytes) -> Labels:
-    """The labels of a name in wire form."""
-    labels = []
-    at = 0
-    while length := name[at]:
-        labels.append(name[at + 1 : at + 1 + length])
-        at += length + 1
-    return tuple(labels)

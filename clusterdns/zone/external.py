@@ -16,6 +16,7 @@ from dnslib import CNAME, NS, QTYPE, RR, SOA, DNSLabel
 
 from clusterdns.cluster.model import Address, EndpointSlice, Port, Service, parse_address
 from clusterdns.zone import records
+from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records
 from clusterdns.zone.grammar import (
     Labels,
     is_reverse,
@@ -24,7 +25,6 @@ from clusterdns.zone.grammar import (
     without_underscore,
 )
 from clusterdns.zone.index import SYNCED
-from clusterdns.zone.lookup import Found, NoData, NotOurs, NotSynced, NxDomain, Records
 from clusterdns.zone.names import wire_below, wire_name
 from clusterdns.zone.records import Target, below, under
 from clusterdns.zone.targets import chosen, endpoint_name, endpoints

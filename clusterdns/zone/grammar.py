@@ -157,6 +157,15 @@ def _pod_tree(below: Labels, multicluster: bool) -> Name | None:
     )
 
 
+def pod_address_text(label: str) -> str:
+    """The text of the address that a pod's label stands for; it may be none.
+
+    Three dashes apart from each other are the dots of IPv4; else dashes are colons.
+    """
+    ipv4 = label.count("-") == 3 and "--" not in label
+    return label.replace("-", "." if ipv4 else ":")
+
+
 def _ports(labels: Sequence[str]) -> Name:
     port, protocol, service, namespace = labels
     port, protocol = without_underscore(port), without_underscore(protocol)

@@ -9,10 +9,9 @@ Every answer rests on **keys**, see `Key`; `apply` gives those that a change tou
 holds until one of its keys is touched, and nothing needs to be flushed.
 """
 
-from bisect import bisect
 from collections.abc import Iterable
 from copy import copy
-from typing import TypeVar, cast
+from typing import cast
 
 from clusterdns.cluster.events import Delete, Event, Kind, Synced, Upsert
 from clusterdns.cluster.model import (
@@ -25,6 +24,19 @@ from clusterdns.cluster.model import (
     ServiceImport,
 )
 from clusterdns.cluster.selection import Selection
+from clusterdns.zone.shown import (
+    addresses,
+    cluster_ips,
+    external,
+    external_ips,
+    import_of,
+    imported_members,
+    members,
+    ownership,
+    renamed,
+    shown,
+)
+from clusterdns.zone.tables import Name, move, standing, swap
 
 # What an answer was made of, whether it exists or not:
 #   ("service", namespace, name)  everything at and below a Service's name: itself and its slices
@@ -40,9 +52,6 @@ SYNCED: Key = ("synced",)
 _OTHER_SERIALS = ("external", "external address", "import")  # keys that leave the serial alone
 
 Owner = Service | EndpointSlice  # what has addresses; both have a namespace and a name
-Held = TypeVar("Held", bound=Service | EndpointSlice | Pod)
-Name = tuple[str, str]  # namespace, name
-Place = TypeVar("Place", Name, Address)
 
 
 class Index:
@@ -94,26 +103,26 @@ class Index:
 
     def slices(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
         """The slices labelled with this Service, by their names, whether it exists or not."""
-        return _held(self._slices_of, (namespace, service))
+        return standing(self._slices_of, (namespace, service))
 
     def imported(self, namespace: str, name: str) -> ServiceImport | None:
         return self._imports.get((namespace, name))
 
     def imported_slices(self, namespace: str, name: str) -> tuple[EndpointSlice, ...]:
         """The slices labelled with this ServiceImport, by their names, whether it exists or not."""
-        return _held(self._slices_of_imports, (namespace, name))
+        return standing(self._slices_of_imports, (namespace, name))
 
     def owners(self, address: Address) -> tuple[Owner, ...]:
         """The Services with this cluster IP and the slices with this ready endpoint, by name."""
-        return _held(self._owners_at, address)
+        return standing(self._owners_at, address)
 
     def pods(self, address: Address) -> tuple[Pod, ...]:
         """The pods with this address, by name."""
-        return _held(self._pods_at, address)
+        return standing(self._pods_at, address)
 
     def external_owners(self, address: Address) -> tuple[Service, ...]:
         """The Services with this address outside of the cluster, by name."""
-        return _held(self._external_at, address)
+        return standing(self._external_at, address)
 
     def at_rest(self) -> "Index":
         """What it has by name now: namespaces, Services, ServiceImports and their slices stay as
@@ -193,23 +202,23 @@ class Index:
         return {("namespace", name)}
 
     def _put_service(self, name: Name, new: Service | None) -> set[Key]:
-        old = _swap(self._services, name, new)
+        old = swap(self._services, name, new)
         if old is new:
             return set()
-        before, after = _cluster_ips(old), _cluster_ips(new)
-        _move(self._owners_at, before, old, after, new)
+        before, after = cluster_ips(old), cluster_ips(new)
+        move(self._owners_at, before, old, after, new)
         keys: set[Key] = {("address", address) for address in before ^ after}
-        if _shown(old) != _shown(new):
+        if shown(old) != shown(new):
             keys.add(("service", *name))
         keys |= self._put_external(name, old, new)
         return keys
 
     def _put_external(self, name: Name, old: Service | None, new: Service | None) -> set[Key]:
-        outside, now_outside = _external(old), _external(new)
+        outside, now_outside = external(old), external(new)
         if outside is None and now_outside is None:
             return set()
-        before, after = _external_ips(old), _external_ips(new)
-        _move(self._external_at, before, old, after, new)
+        before, after = external_ips(old), external_ips(new)
+        move(self._external_at, before, old, after, new)
         if outside == now_outside:
             return set()
         if old and new:
@@ -217,7 +226,7 @@ class Index:
         return {("external", *name), *(("external address", ip) for ip in before ^ after)}
 
     def _put_import(self, name: Name, new: ServiceImport | None) -> set[Key]:
-        old = _swap(self._imports, name, new)
+        old = swap(self._imports, name, new)
         if old is new:
             return set()
         self._note_import(old, new)
@@ -231,157 +240,34 @@ class Index:
             self.serial = max(self.serial, self._now)
 
     def _put_slice(self, name: Name, new: EndpointSlice | None) -> set[Key]:
-        old = _swap(self._slices, name, new)
+        old = swap(self._slices, name, new)
         if old is new:
             return set()
-        before, after = _ownership(old), _ownership(new)
-        _move(self._slices_of, before, old, after, new)
-        _move(self._owners_at, _addresses(old), old, _addresses(new), new)
-        keys: set[Key] = {("address", address) for address in _renamed(old, new)}
-        if _members(old) != _members(new):
+        before, after = ownership(old), ownership(new)
+        move(self._slices_of, before, old, after, new)
+        move(self._owners_at, addresses(old), old, addresses(new), new)
+        keys: set[Key] = {("address", address) for address in renamed(old, new)}
+        if members(old) != members(new):
             keys.update(("service", *owner) for owner in before | after)
         if (old and old.imported) or (new and new.imported):
             keys |= self._put_imported_slice(old, new)
         return keys
 
     def _put_imported_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> set[Key]:
-        before, after = _import_of(old), _import_of(new)
-        _move(self._slices_of_imports, before, old, after, new)
-        if _imported_members(old) == _imported_members(new):
+        before, after = import_of(old), import_of(new)
+        move(self._slices_of_imports, before, old, after, new)
+        if imported_members(old) == imported_members(new):
             return set()
         self._note_import(old, new)
         return {("import", *owner) for owner in before | after}
 
     def _put_pod(self, name: Name, new: Pod | None) -> set[Key]:
-        old = _swap(self._pods, name, new)
+        old = swap(self._pods, name, new)
         if old is new:
             return set()
         before, after = ({pod.address} if pod else set() for pod in (old, new))
-        _move(self._pods_at, before, old, after, new)
+        move(self._pods_at, before, old, after, new)
         return {("pod", address) for address in before ^ after}
-
-
-def _swap(table: dict[Name, Held], name: Name, new: Held | None) -> Held | None:
-    """Puts the new object into the table, or takes the old one out; gives the old one.
-
-    An equal one stays where it is, and the new one itself is given: nothing changed.
-    """
-    old = table.get(name)
-    if old == new:
-        return new
-    if new is None:
-        del table[name]
-    else:
-        table[name] = new
-    return old
-
-
-def _move(
-    table: dict[Place, Held | tuple[Held, ...]],
-    before: Iterable[Place],
-    old: Held | None,
-    after: Iterable[Place],
-    new: Held | None,
-) -> None:
-    """Takes the old object from where it was and puts the new one where it belongs."""
-    if old is not None:
-        for place in before:
-            left = tuple(held for held in _held(table, place) if held is not old)
-            if len(left) > 1:
-                table[place] = left
-            elif left:
-                table[place] = left[0]
-            else:
-                del table[place]
-    if new is not None:
-        for place in after:
-            table[place] = _joined(_held(table, place), new) if place in table else new
-
-
-def _joined(there: tuple[Held, ...], new: Held) -> tuple[Held, ...]:
-    """With the new object at its place: in order of names, not of arrival."""
-    rank = bisect(there, _order(new), key=_order)
-    return (*there[:rank], new, *there[rank:])
-
-
-def _held(table: dict[Place, Held | tuple[Held, ...]], place: Place) -> tuple[Held, ...]:
-    held = table.get(place)
-    if held is None:
-        return ()
-    return held if isinstance(held, tuple) else (held,)
-
-
-def _order(held: Service | EndpointSlice | Pod) -> tuple[str, str, str]:
-    return type(held).__name__, held.namespace, held.name
-
-
-def _cluster_ips(service: Service | None) -> set[Address]:
-    return set(service.cluster_ips) if service else set()
-
-
-def _external_ips(service: Service | None) -> set[Address]:
-    return set(service.external_ips) if service else set()
-
-
-def _external(service: Service | None) -> tuple[object, ...] | None:
-    """What decides a Service's names outside of the cluster; None for most, who have none."""
-    if service is None or not (service.external_ips or service.external_hosts):
-        return None
-    return service.external_ips, service.external_hosts, service.ports
-
-
-def _shown(service: Service | None) -> tuple[object, ...] | None:
-    """What decides the names at and below a Service, as far as the Service itself does."""
-    if service is None:
-        return None
-    ports = service.ports if service.cluster_ips and not service.external_name else ()
-    return service.cluster_ips, service.external_name, ports
-
-
-def _ownership(piece: EndpointSlice | None) -> set[Name]:
-    """The Service that a slice belongs to; a slice that names none has no records."""
-    return {(piece.namespace, piece.service)} if piece and piece.service else set()
-
-
-def _import_of(piece: EndpointSlice | None) -> set[Name]:
-    return {(piece.namespace, piece.imported)} if piece and piece.imported else set()
-
-
-def _addresses(piece: EndpointSlice | None) -> set[Address]:
-    return set(piece.each_address()) if piece and piece.service else set()
-
-
-def _members(piece: EndpointSlice | None) -> tuple[object, ...] | None:
-    """What decides the names at and below its Service; None when that is nothing."""
-    if not piece or not piece.service or not piece.addresses:
-        return None
-    return (piece.service, *_contents(piece))
-
-
-def _imported_members(piece: EndpointSlice | None) -> tuple[object, ...] | None:
-    """The same of a ServiceImport."""
-    if not piece or not piece.imported or not piece.addresses:
-        return None
-    return (piece.imported, piece.cluster, *_contents(piece))
-
-
-def _contents(piece: EndpointSlice) -> tuple[object, ...]:
-    return (
-        piece.ports,
-        piece.addresses,
-        piece.width,
-        piece.texts,
-        piece.hostnames,
-        piece.pods,
-        piece.topology_zones,
-    )
-
-
-def _renamed(old: EndpointSlice | None, new: EndpointSlice | None) -> set[Address]:
-    """The addresses whose endpoint came, went or has another name: whose PTR records differ."""
-    if old and new and _ownership(old) == _ownership(new) != set():
-        return {endpoint.address for endpoint in set(old.endpoints()) ^ set(new.endpoints())}
-    return _addresses(old) | _addresses(new)
 
 
 _KINDS: dict[type, Kind] = {

@@ -5,13 +5,21 @@ not, then its records of that type are made. Owners and the zone in targets are 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dnslib import QTYPE, RR, DNSLabel
 
 from clusterdns.cluster.model import Address, EndpointSlice, Port, Service, parse_address
 from clusterdns.zone import records, targets
+from clusterdns.zone.found import (
+    Found,
+    NoData,
+    NotOurs,
+    NotSynced,
+    NxDomain,
+    Records,
+    RRset,
+)
 from clusterdns.zone.grammar import (
     EndpointName,
     Fixed,
@@ -23,25 +31,12 @@ from clusterdns.zone.grammar import (
     ServiceName,
     ZonalName,
     parse,
+    pod_address_text,
 )
 from clusterdns.zone.index import SYNCED, Index
 from clusterdns.zone.names import labels_of, wire_below, wire_name
 from clusterdns.zone.records import Glue, Target, soa
-from clusterdns.zone.view import Keys, View, ZoneOptions, presentable
-
-__all__ = [
-    "Found",
-    "Lookup",
-    "NoData",
-    "NotOurs",
-    "NotSynced",
-    "NxDomain",
-    "RRset",
-    "Records",
-    "ZoneOptions",
-    "presentable",
-    "soa",
-]
+from clusterdns.zone.view import Keys, View, ZoneOptions
 
 # CNAMEs of this zone that may follow the first one in an answer, as in CoreDNS since 1.12.1;
 # bounds what one query can cost, as every chain of different names ends somewhere.
@@ -53,74 +48,6 @@ _ADDRESSES = (_A, _AAAA)
 _WIDTHS = {_A: 4, _AAAA: 16}  # octets of an address
 
 NO_KEYS: Keys = frozenset()
-
-
-@dataclass(slots=True)
-class NoData:
-    """The name exists without records of this type; the zone's SOA goes into authority."""
-
-    zone: DNSLabel  # the apex, spelled as asked
-    keys: Keys
-
-
-@dataclass(slots=True)
-class NxDomain:
-    """No such name; the zone's SOA goes into authority, or the next plugin is asked."""
-
-    zone: DNSLabel
-    keys: Keys
-
-
-@dataclass(slots=True)
-class NotSynced:
-    """Not known, but not everything was listed yet: SERVFAIL."""
-
-    zone: DNSLabel
-    keys: Keys
-
-
-@dataclass(slots=True)
-class NotOurs:
-    """The name is in none of the zones."""
-
-
-@dataclass(slots=True)
-class Records:
-    """What there is. Owners in `answer` are the name asked, or the targets of CNAMEs before.
-
-    chase: the last CNAME's target, outside of the zone, whose A or AAAA records belong behind
-        these; None when nothing more is to be found.
-    """
-
-    zone: DNSLabel
-    keys: Keys
-    answer: list[RR]
-    additional: list[RR] = field(default_factory=list)
-    chase: DNSLabel | None = None
-
-
-@dataclass(slots=True)
-class RRset:
-    """One RRset at the name asked, of the type asked: what is asked for often, in wire form.
-
-    glue: addresses of the names in it, with their owners; they belong into Additional.
-    """
-
-    zone: DNSLabel
-    keys: Keys
-    labels: Labels  # of the owner
-    rtype: int  # A, AAAA, SRV or PTR
-    ttl: int
-    rdatas: Sequence[bytes]
-    glue: Sequence[Glue] = ()
-
-    def records(self) -> Records:
-        """The same as dnslib has it."""
-        answer = records.rrset(DNSLabel(self.labels), self.rtype, self.ttl, self.rdatas)
-        return Records(self.zone, self.keys, answer, records.glue_records(self.glue, self.ttl))
-
-
-Found = Records | NoData | NxDomain | NotSynced | NotOurs
 _NOT_OURS = NotOurs()
 
 
@@ -365,15 +292,6 @@ class Lookup:
         if self._index.synced:
             return NxDomain(asked.zone, keys)
         return NotSynced(asked.zone, keys | {SYNCED})
-
-
-def pod_address_text(label: str) -> str:
-    """The text of the address that a pod's label stands for; it may be none.
-
-    Three dashes apart from each other are the dots of IPv4; else dashes are colons.
-    """
-    ipv4 = label.count("-") == 3 and "--" not in label
-    return label.replace("-", "." if ipv4 else ":")
 
 
 def _records(asked: _Asked, keys: Keys, answer: list[RR], glue: Sequence[RR] = ()) -> Found:

@@ -16,7 +16,7 @@ from clusterdns.plugins.base import Query, Reply, Setup
 from clusterdns.plugins.kubernetes import Kubernetes
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import ZoneOptions
+from clusterdns.zone.view import ZoneOptions
 from tests.plugins.asking import Exchange, Next, fault, new_setup, parsed, query, records, texts
 
 ZONE = "cluster.local."

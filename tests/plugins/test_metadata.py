@@ -13,7 +13,7 @@ from clusterdns.plugins.metadata import Metadata
 from clusterdns.plugins.order import build
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import ZoneOptions
+from clusterdns.zone.view import ZoneOptions
 from tests.plugins.asking import CLIENT, Next, fault, new_setup, parsed, query
 
 

@@ -28,7 +28,7 @@ from clusterdns.server.steps import Steps
 from clusterdns.wire.message import TC
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import ZoneOptions
+from clusterdns.zone.view import ZoneOptions
 from tests.server.asking import (
     AD,
     CD,

@@ -13,7 +13,8 @@ from clusterdns.cluster.model import Namespace, Object, Port
 from clusterdns.cluster.selection import Selection
 from clusterdns.tools.suggest import suggestions
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import Lookup, ZoneOptions
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import ZoneOptions
 from tests.zone.sample import HTTP, alias, ask, index_of, members, options, service
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

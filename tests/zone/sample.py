@@ -20,18 +20,10 @@ from clusterdns.cluster.model import (
     parse_address,
 )
 from clusterdns.cluster.selection import Selection
+from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records, RRset
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import (
-    Found,
-    Lookup,
-    NoData,
-    NotOurs,
-    NotSynced,
-    NxDomain,
-    Records,
-    RRset,
-    ZoneOptions,
-)
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import ZoneOptions
 
 HTTP = Port("http", 80)
 EVERYTHING = Selection(pods=True, pod_names=True)

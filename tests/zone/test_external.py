@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from clusterdns.cluster.events import Upsert
 from clusterdns.cluster.model import Namespace, Object, Port, Service
 from clusterdns.zone.external import External, ExternalOptions, Hosted, NxServer
-from clusterdns.zone.lookup import NotOurs, NxDomain
+from clusterdns.zone.found import NotOurs, NxDomain
 from clusterdns.zone.view import View
 from tests.zone.sample import (
     HTTP,

@@ -5,7 +5,8 @@ import ipaddress
 import pytest
 
 from clusterdns.cluster.model import Namespace, Object, Port
-from clusterdns.zone.lookup import Lookup, ZoneOptions
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import ZoneOptions
 from tests.zone.sample import (
     HTTP,
     alias,

@@ -16,8 +16,9 @@ from clusterdns.cluster.model import (
     ServiceImport,
 )
 from clusterdns.cluster.selection import Selection
+from clusterdns.zone.found import NotOurs
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import Lookup, NotOurs
+from clusterdns.zone.lookup import Lookup
 from tests.zone.sample import HTTP, ask, endpoint, index_of, ip, ips, labels, options, service, zone
 
 SET = "clusterset.local."

@@ -11,17 +11,10 @@ from hypothesis.strategies import SearchStrategy
 
 from clusterdns.cluster.events import KINDS, Delete, Event, Synced, Upsert
 from clusterdns.cluster.model import EndpointSlice, Namespace, Object, Pod, Port, Service
+from clusterdns.zone.found import Found, NotOurs, NotSynced, NxDomain, Records, RRset
 from clusterdns.zone.index import Index, Key
-from clusterdns.zone.lookup import (
-    Found,
-    Lookup,
-    NotOurs,
-    NotSynced,
-    NxDomain,
-    Records,
-    RRset,
-    ZoneOptions,
-)
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import ZoneOptions
 from tests.zone.sample import EVERYTHING, endpoint, ip, ips, labels, options
 
 Z = "cluster.local"

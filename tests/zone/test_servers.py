@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from clusterdns.cluster.model import Namespace, Object, Port
-from clusterdns.zone.lookup import Lookup, presentable
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import presentable
 from tests.zone.sample import (
     HTTP,
     alias,

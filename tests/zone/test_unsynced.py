@@ -4,7 +4,8 @@ import pytest
 
 from clusterdns.cluster.events import KINDS, Synced
 from clusterdns.cluster.model import Object
-from clusterdns.zone.lookup import Lookup, NotSynced
+from clusterdns.zone.found import NotSynced
+from clusterdns.zone.lookup import Lookup
 from tests.zone.sample import HTTP, alias, ask, index_of, labels, members, options, service
 
 Z = "cluster.local"

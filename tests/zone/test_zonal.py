@@ -9,7 +9,8 @@ import pytest
 from clusterdns.cluster.events import Upsert
 from clusterdns.cluster.model import EndpointSlice, Object, Port
 from clusterdns.cluster.selection import Selection
-from clusterdns.zone.lookup import Lookup, ZoneOptions
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.view import ZoneOptions
 from tests.zone.sample import HTTP, alias, ask, endpoint, index_of, members, options, service
 
 HEADLESS = "hdls.shop.svc.cluster.local."

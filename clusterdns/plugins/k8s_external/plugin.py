@@ -13,8 +13,8 @@ from clusterdns.plugins.k8s_external.options import Options
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
 from clusterdns.zone.external import External, ExternalOptions, Hosted, NxServer
+from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records
 from clusterdns.zone.index import SYNCED
-from clusterdns.zone.lookup import Found, NoData, NotOurs, NotSynced, NxDomain, Records
 from clusterdns.zone.view import STALE_TTL, View
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5

@@ -8,7 +8,7 @@ from dnslib import DNSLabel
 from clusterdns.corefile.names import parse_address
 from clusterdns.plugins.base import Label, Query
 from clusterdns.zone.index import Index
-from clusterdns.zone.lookup import ZoneOptions
+from clusterdns.zone.view import ZoneOptions
 
 KINDS = (b"svc", b"pod")
 Labels = tuple[bytes, ...]

@@ -24,7 +24,7 @@ from clusterdns.corefile.values import (
 from clusterdns.errors import ConfigError, Place
 from clusterdns.plugins.base import Setup, choice, read_options
 from clusterdns.wire.question import Question
-from clusterdns.zone.lookup import ZoneOptions
+from clusterdns.zone.view import ZoneOptions
 
 STARTUP_TIMEOUT = 5.0  # seconds, CoreDNS's
 MOST_TTL = 3600  # seconds, CoreDNS's bound

@@ -30,23 +30,13 @@ from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received
+from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records, RRset
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED, Index, Key
-from clusterdns.zone.lookup import (
-    Found,
-    Lookup,
-    NoData,
-    NotOurs,
-    NotSynced,
-    NxDomain,
-    Records,
-    RRset,
-    ZoneOptions,
-    soa,
-)
-from clusterdns.zone.records import SOA_TTL_LIMIT
+from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.records import SOA_TTL_LIMIT, soa
 from clusterdns.zone.transfer import zone_records
-from clusterdns.zone.view import STALE_TTL, View
+from clusterdns.zone.view import STALE_TTL, View, ZoneOptions
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 IN = 1
