@@ -153,8 +153,8 @@ async def test_a_fault_of_ours_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(tmp_path, caplog) as server:
-        monkeypatch.setattr(App, "_configured", lambda *_: 1 // 0)
-        await server.to(COREFILE, "Corefile changed but reload failed: integer division")
+        monkeypatch.setattr(App, "_configured", lambda *_: 1 / 0)
+        await server.to(COREFILE, "Corefile changed but reload failed: division by zero")
         assert await answer(server.at, WEB) == "10.96.0.1"
 
 
