@@ -4,6 +4,7 @@ import asyncio
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,14 @@ from tests.objects import random_cluster
 from tests.oracle.answers import UNREADABLE
 from tests.oracle.asking import Question
 from tests.oracle.comparing import answers, both
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.servers import (
+    HOW_TO_GET_IT,
+    clusterdns_command,
+    coredns_binary,
+    coredns_command,
+    free_port,
+    running,
+)
 from tests.plugins.primary import master
 from tests.scenarios.asking import becomes
 
@@ -286,6 +294,47 @@ async def test_secondary(tmp_path: Path, met: Counter[str]) -> None:
         if (expected.rcode, expected.answer) != (answer.rcode, answer.answer):
             differences.append(f"{question}\n  CoreDNS    {expected}\n  clusterdns {answer}")
     assert not differences, "\n".join(differences[:12])
+
+
+@pytest.mark.parametrize("primary", ["coredns", "clusterdns"])
+async def test_one_fetches_from_the_other(primary: str, tmp_path: Path, met: Counter[str]) -> None:
+    """And comes again after NOTIFY: the SOA record says an hour."""
+    zone = tmp_path / "db"
+    zone.write_text(ZONE)
+    ports = free_port(), free_port()
+    first = f"""\
+    transfer {{
+        to 127.0.0.1:{ports[1]}
+    }}
+    file {zone} example.org {{
+        reload 100ms
+    }}"""
+    second = f"""\
+    secondary example.org {{
+        transfer from 127.0.0.1:{ports[0]}
+    }}
+    transfer {{
+        to *
+    }}"""
+    async with AsyncExitStack() as stack:
+        for port, lines, is_first in zip(ports, (first, second), (True, False), strict=True):
+            ready, path = free_port(), tmp_path / f"Corefile.{port}"
+            path.write_text(f". {{\n bind 127.0.0.1\n ready 127.0.0.1:{ready}\n{lines}\n}}")
+            if is_first == (primary == "coredns"):
+                command = coredns_command(path, port)
+            else:
+                command = clusterdns_command(path, port, None)
+            await stack.enter_async_context(running(command, ready, tmp_path / f"{port}.log"))
+        await becomes("NOERROR", partial(_rcode, ports[1]))
+        copies = [await copied(port, "example.org.") for port in ports]
+        assert copies[0].said() == copies[1].said()
+        zone.write_text(ZONE.replace(" 7 3600", " 8 3600").replace("10.0.0.8", "10.0.0.88"))
+
+        async def now() -> str:
+            return str((await copied(ports[1], "example.org.")).serial)
+
+        await becomes("8", now)
+    met["questions"] += 2
 
 
 async def _rcode(port: int) -> str:

@@ -112,12 +112,16 @@ async def test_dig(tmp_path: Path) -> None:
     assert ["mail.example.org.", "300", "in", "a", "10.0.0.7"] in found
 
 
-async def test_others_are_told_at_the_start_and_of_changes(tmp_path: Path) -> None:
+FOLLOWED = {
+    "file": "file db.example.org example.org {\n reload 10ms\n}",
+    "auto": "auto {\n directory .\n reload 10ms\n}",
+}
+
+
+@pytest.mark.parametrize("kind", FOLLOWED.values(), ids=FOLLOWED)
+async def test_others_are_told_at_the_start_and_of_changes(kind: str, tmp_path: Path) -> None:
     async with listening() as other:
-        lines = (
-            f"transfer {{\n to 127.0.0.1:{other.port}\n}}\n"
-            "file db.example.org example.org {\n reload 10ms\n}"
-        )
+        lines = f"transfer {{\n to 127.0.0.1:{other.port}\n}}\n{kind}"
         async with serving(tmp_path, lines):
             for serial in (8, 9):
                 message, _ = await other.next()

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import dns.message
+import dns.rdatatype
+import dns.zone
 import pytest
+from dnslib import DNSHeader, DNSRecord
 
 from clusterdns.cluster.events import Upsert
 from clusterdns.cluster.model import Endpoint, EndpointSlice, Namespace, Object, Port, ServiceImport
 from clusterdns.cluster.selection import Selection
+from clusterdns.zone.masterfile import read
 from clusterdns.zone.transfer import zone_records
 from clusterdns.zone.view import View
 from tests.zone.sample import (
@@ -214,3 +219,38 @@ def test_it_is_of_one_moment() -> None:
     ]
     assert len(lines([service("web", "10.3.0.9")])) == 1
     assert index.service("shop", "late") is not None
+
+
+SIGNED = """\
+$TTL 300
+@ SOA ns admin 1 2 3 4 5
+@ NS ns
+@ RRSIG SOA 8 2 300 20300101000000 20200101000000 1 @ c2ln
+@ RRSIG NS 8 2 300 20300101000000 20200101000000 1 @ c2ln
+@ DNSKEY 257 3 8 a2V5
+@ NSEC b.a SOA NS RRSIG DNSKEY NSEC
+b.a 60 A 10.0.0.2
+b.a 60 A 10.0.0.1
+b.a RRSIG A 8 4 60 20300101000000 20200101000000 1 @ c2ln
+b.a NSEC @ A RRSIG NSEC
+Z TXT "a" "b"
+sub NS ns.sub
+ns.sub A 10.0.0.5
+out.example.net. A 10.0.0.6
+"""
+
+
+def test_a_zone_file() -> None:
+    """All that it has, the signatures behind what they sign; names in RFC 4034's order."""
+    found = read(SIGNED, (b"example", b"org"), "db")
+    whole = dns.zone.from_text(SIGNED, "example.org.", relativize=False)
+    given = [found.soa, *found.records()]
+    octets = bytes(DNSRecord(DNSHeader(qr=1), rr=given).pack())
+    rrsets = dns.message.from_wire(octets, one_rr_per_rrset=True).answer
+    expected = [(str(o).lower(), t, str(r)) for o, t, r in whole.iterate_rdatas()]
+    assert sorted((str(x.name), x.ttl, str(x[0])) for x in rrsets) == sorted(expected)
+    kinds = [dns.rdatatype.to_text(rrset.rdtype) for rrset in rrsets]
+    assert kinds[:4] == ["SOA", "RRSIG", "NS", "RRSIG"]
+    names = list(dict.fromkeys(str(rrset.name) for rrset in rrsets))
+    below = ["b.a.", "sub.", "ns.sub.", "z."]
+    assert names == ["example.org.", *(f"{name}example.org." for name in below)]
