@@ -1,0 +1,87 @@
+"""DNS over HTTPS to upstreams, in a whole server: what waits for it, what follows, how it ends."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.forward.stubs import ADDRESS, HOST, reply, upstream, with_address
+from tests.plugins.forward.test_https import doh, said, until
+from tests.plugins.forward.test_streams import CA
+from tests.scenarios.asking import answer
+from tests.scenarios.servers import started
+from tests.scenarios.test_reload import Reloaded
+
+COREFILE = """\
+.:0 {{
+    bind 127.0.0.1
+    errors
+    {more}
+    forward . https://127.0.0.1:{port} {{
+        {ca}
+        {options}
+    }}
+    {behind}
+}}
+"""
+
+
+def corefile(port: int, more: str = "", options: str = "", behind: str = "") -> str:
+    return COREFILE.format(port=port, ca=CA, more=more, options=options, behind=behind)
+
+
+@pytest.mark.parametrize(
+    "more", ["", "cache 30", "log\nmetadata", "rewrite name old.test new.test"]
+)
+async def test_answers(tmp_path: Path, more: str) -> None:
+    async with doh() as server, started(tmp_path, corefile=corefile(server.port, more)) as ours:
+        for tcp in (False, True):
+            asks = [answer(ours.at, f"n{n}.test", tcp=tcp) for n in range(20)]
+            assert await asyncio.gather(*asks) == [ADDRESS] * 20
+
+
+async def test_the_next_forward_is_asked_behind_it(tmp_path: Path) -> None:
+    """Its query goes on inside of what brought the first reply, and waits once more."""
+    async with (
+        doh(lambda asked: said(reply(asked, rcode=3))) as server,
+        upstream(with_address("192.0.2.7")) as second,
+    ):
+        behind = f"forward . {HOST}:{second.port}"
+        text = corefile(server.port, "cache 30", "next NXDOMAIN", behind)
+        async with started(tmp_path, corefile=text) as ours:
+            for tcp in (False, True):
+                asks = [answer(ours.at, f"{tcp}{n}.test", tcp=tcp) for n in range(20)]
+                assert await asyncio.gather(*asks) == ["192.0.2.7"] * 20
+            assert len(second.asked) == 40
+
+
+async def test_failover_to_another_one(tmp_path: Path) -> None:
+    async with (
+        doh(lambda asked: said(reply(asked, rcode=2))) as first,
+        doh() as second,
+    ):
+        text = corefile(first.port, "", "policy sequential\nfailover SERVFAIL")
+        text = text.replace(f":{first.port}", f":{first.port} https://{HOST}:{second.port}")
+        async with started(tmp_path, corefile=text) as ours:
+            assert await answer(ours.at, "a.test") == ADDRESS
+    assert len(first.asked) == len(second.asked) == 1
+
+
+async def test_a_reload_takes_another_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the first was asked before is answered, too."""
+    caplog.set_level("INFO", "clusterdns")
+    async with (
+        doh() as first,
+        doh(lambda asked: said(*with_address("192.0.2.8")(asked))) as other,
+        started(tmp_path, corefile=corefile(first.port)) as ours,
+    ):
+        server = Reloaded(ours, tmp_path, caplog)
+        assert await answer(ours.at, "a.test") == ADDRESS
+        first.gate.clear()
+        waiting = asyncio.create_task(answer(ours.at, "b.test"))
+        await until(lambda: len(first.asked) == 2)
+        await server.to(corefile(other.port))
+        assert await answer(ours.at, "c.test") == "192.0.2.8"
+        first.gate.set()
+        assert await waiting in {ADDRESS, "192.0.2.8"}
+    assert len(first.asked) == 2
