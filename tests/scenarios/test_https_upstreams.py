@@ -12,6 +12,7 @@ from tests.scenarios.asking import answer
 from tests.scenarios.servers import started
 from tests.scenarios.test_reload import Reloaded
 
+OTHER = "192.0.2.8"
 COREFILE = """\
 .:0 {{
     bind 127.0.0.1
@@ -72,7 +73,7 @@ async def test_a_reload_takes_another_one(tmp_path: Path, caplog: pytest.LogCapt
     caplog.set_level("INFO", "clusterdns")
     async with (
         doh() as first,
-        doh(lambda asked: said(*with_address("192.0.2.8")(asked))) as other,
+        doh(lambda asked: said(reply(asked, f"{asked.name} 30 IN A {OTHER}"))) as other,
         started(tmp_path, corefile=corefile(first.port)) as ours,
     ):
         server = Reloaded(ours, tmp_path, caplog)
@@ -81,7 +82,7 @@ async def test_a_reload_takes_another_one(tmp_path: Path, caplog: pytest.LogCapt
         waiting = asyncio.create_task(answer(ours.at, "b.test"))
         await until(lambda: len(first.asked) == 2)
         await server.to(corefile(other.port))
-        assert await answer(ours.at, "c.test") == "192.0.2.8"
+        assert await answer(ours.at, "c.test") == OTHER
         first.gate.set()
-        assert await waiting in {ADDRESS, "192.0.2.8"}
+        assert await waiting in {ADDRESS, OTHER}
     assert len(first.asked) == 2
