@@ -93,6 +93,8 @@ class Reloader:
             if self._tried != str(error):
                 metrics.reload_failures.add()
             self._tried = str(error)
+            if is_told:
+                log.error("Restart failed: %s", error)
             plugin_log.warning("Corefile parse failed: %s", error)
             return
         found = digest(corefile)

@@ -136,7 +136,9 @@ class Words:
 
     def _none_found(self, name: Token, pattern: str) -> None:
         if any(sign in pattern for sign in "*?[]"):
-            self._findings.warn(f"no file matches {name.text}: nothing imported", name.place)
+            # The line that people know from CoreDNS, and where it comes from.
+            text = f"No files matching import glob pattern: {name.text}: nothing imported"
+            self._findings.warn(text, name.place)
         else:
             self._findings.fault(f"the file to import is not there: {pattern}", name.place)
 

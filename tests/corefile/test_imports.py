@@ -132,7 +132,9 @@ def test_imported(text: str, files: dict[str, str], expected: str) -> None:
 def test_pattern_without_a_match_is_a_warning(pattern: str) -> None:
     corefile = parse(SERVER % f"import {pattern}\nlog", "etc/Corefile")
     assert str(corefile) == ". {\n    log\n}\n"
-    warning = f"etc/Corefile:2:8: no file matches {pattern}: nothing imported"
+    warning = (
+        f"etc/Corefile:2:8: No files matching import glob pattern: {pattern}: nothing imported"
+    )
     assert corefile.warnings == (warning,)
 
 

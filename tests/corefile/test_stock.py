@@ -69,8 +69,8 @@ def test_corefile_when_there_is_none(text: str) -> None:
 def test_custom_directory_may_be_missing(name: str) -> None:
     corefile = read(STOCK[name], custom=False)
     assert len(corefile.blocks) == 1
-    assert [warning.split(": ")[1].split(" for ")[0] for warning in corefile.warnings] == [
-        f"no file matches {pattern}"
+    assert [warning.split(" ", 1)[1] for warning in corefile.warnings] == [
+        f"No files matching import glob pattern: {pattern}: nothing imported"
         for pattern in [line.split()[1] for line in STOCK[name].splitlines() if "import" in line]
     ]
 

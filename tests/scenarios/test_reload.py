@@ -145,6 +145,7 @@ async def test_unparsable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         for _ in range(2):  # counted once, said each time
             told = await server.to(f"{COREFILE}.:0 {{\n", "Corefile parse failed")
             assert f"Corefile parse failed: {tmp_path}/Corefile:" in told
+            assert f"Restart failed: {tmp_path}/Corefile:" in told  # for whoever told it
         assert metrics.reload_failures.total() == before + 1
         assert await answer(server.at, WEB) == "10.96.0.1"
 

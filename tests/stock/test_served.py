@@ -129,5 +129,5 @@ def test_check_is_silent(
     machine = Machine(tmp_path, upstreams[stock.foreign])
     report = check_corefile(str(machine.write(stock.corefile, stock.files)), machine.port(53))
     assert report.errors == []
-    told = [line.split(" matches ")[1].removeprefix(f"{tmp_path}/") for line in report.warnings]
+    told = [line.split(" pattern: ")[1].removeprefix(f"{tmp_path}/") for line in report.warnings]
     assert told == [f"{part}: nothing imported" for part in stock.unmatched]
