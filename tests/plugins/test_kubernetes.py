@@ -1,5 +1,6 @@
 """`kubernetes`: its options, and from what the zone says to a reply."""
 
+import asyncio
 import ipaddress
 import math
 from dataclasses import replace
@@ -637,3 +638,32 @@ async def test_names_that_lead_to_each_other_end() -> None:
     assert texts(reply.answer) == [CNAME]
     assert 1 < len(exchange.asked) < 20
     assert reply.until == 0
+
+
+async def told(synced: bool, timeout_s: float, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What `serve` says of waiting for the API, until it has no more to say."""
+    caplog.set_level("INFO")
+    plugin = zone(index(synced))
+    plugin.startup_timeout = timeout_s
+    async with asyncio.timeout(5):
+        await plugin.serve(asyncio.Event())
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+
+
+async def test_lines_while_the_api_is_waited_for(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4.8: the words that people look for."""
+    monkeypatch.setattr("clusterdns.plugins.kubernetes.plugin.WAITING_S", 0.01)
+    *waiting, last = await told(False, 0.05, caplog)
+    assert set(waiting) == {"INFO waiting for Kubernetes API before starting server"}
+    assert last == "WARNING starting server with unsynced Kubernetes API"
+
+
+async def test_nothing_is_said_where_nothing_is_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await told(True, 0.05, caplog) == []
+    assert await told(False, 0.0, caplog) == [  # D25
+        "WARNING starting server with unsynced Kubernetes API"
+    ]
