@@ -41,7 +41,7 @@ KEYS = {
 
 
 def read(text: str, custom: bool = True) -> Corefile:
-    environ = {"MY_HOST_IP": "10.0.0.1"}
+    environ = {"MY_HOST_IP": "10.0.0.1", "HOSTNAME": "coredns-abcde"}
     path = "/etc/coredns/Corefile"
     return parse(text, path, environ, CUSTOM) if custom else parse(text, path, environ)
 

@@ -85,4 +85,5 @@ STOCK = {
         at=("", 8053),
         unmatched=("custom/*.override", "generated-config/*.server"),
     ),
+    "what people add": Stock("additions", "additions", keeps=300),
 }

@@ -2,8 +2,8 @@
 
 A Corefile is read as it is but for what a machine that runs tests cannot have:
 
-- ports, of keys and of `health`, `ready` and `prometheus`: free ones, one for each number. A page
-  without an address gets the one that it has by default;
+- ports, of keys and of `health`, `ready`, `prometheus` and `pprof`: free ones, one for each number.
+  A page without an address gets the one that it has by default;
 - addresses that a node or the cluster has (STAND_INS): own ones are of 127/8, and where queries are
   forwarded to is a name server of `upstreams.py`, at its port;
 - /etc/resolv.conf: a file of that name with the name server in it, or the address of that one where
@@ -38,11 +38,11 @@ STAND_INS = {  # whose part each address of a Corefile has
     "169.254.20.10": "own",
     "169.254.25.10": "own",
 }
-DEFAULT_PORTS = {"health": 8080, "ready": 8181, "prometheus": 9153}
-ENVIRON = {"MY_HOST_IP": "127.0.0.1"}
+DEFAULT_PORTS = {"health": 8080, "ready": 8181, "prometheus": 9153, "pprof": 6053}
+ENVIRON = {"MY_HOST_IP": "127.0.0.1", "HOSTNAME": "coredns-abcde"}
 
 _STAND_IN = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, STAND_INS))})(?![\w./])")
-_PAGE = re.compile(r"^(\s+)(health|ready|prometheus)(?: +(\S*?):(\d+))?(?= *(?:\{|$))", re.M)
+_PAGE = re.compile(r"^(\s+)(health|ready|prometheus|pprof)(?: +(\S*?):(\d+))?(?= *(?:\{|$))", re.M)
 _KEYS = re.compile(r"^\S.*\{$", re.M)
 
 

@@ -84,6 +84,18 @@ FEATURES: dict[str, dict[tuple[str, str], str]] = {
         f"svc.{Z}",
         ("nope.example.org.shop.svc.cluster.local.", "A"): "NXDOMAIN",
     },
+    "what people add": {
+        ("legacy.example.", "A"): "10.96.0.80",
+        ("localhost.", "A"): "127.0.0.1",
+        (WEB, "HTTPS"): "NODATA",
+        ("kubernetes.default.svc.cluster.local.", "ANY"): '"ANY obsoleted" "See RFC 8482"',
+        ("x.v4only.example.", "AAAA"): "NODATA",
+        ("ip-10-1-2-3.dyn.example.", "A"): "10.1.2.3",
+        ("printer.lan.", "A"): "10.20.0.5",
+        ("scanner.lan.", "A"): "10.20.0.6",
+        (f"db-b.db.shop.svc.{Z}", "A"): "10.244.0.8",
+        **CORP,
+    },
     "Gardener": {("web.shop.svc.cluster.local.svc.cluster.local.", "A"): "10.96.0.80", **CORP},
 }
 

@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8"),
 ]
 
+HAS_IPV6 = Path("/proc/net/if_inet6").exists()
 PODS = {  # 1.10: a name by an address that a pod of the namespace has, and by one that none has
     "insecure": ("10.244.0.7", "10.9.9.9"),
     "verified": ("10.244.0.7", "NXDOMAIN"),
@@ -56,6 +57,8 @@ async def asked(served: Served, tcp: bool) -> None:
             own[f"{dashed}.shop.pod.{Z}", "A"] = text
     found = {key: await answer(served.at, *key, tcp=tcp) for key in own}
     assert found == own
+    if HAS_IPV6 and not stock.at[0]:
+        assert await answer(served.at._replace(address="::1"), "www.example.org") == "192.0.2.10"
 
 
 async def times_to_live(served: Served) -> None:
