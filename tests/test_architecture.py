@@ -18,6 +18,7 @@ PURE = [
     "corefile/*.py",
     "cluster/model.py",
     "cluster/decode.py",
+    "cluster/known.py",
     "cluster/reflector.py",
     "cluster/snapshot.py",
     "plugins/forward/exchange.py",

@@ -30,12 +30,10 @@ from clusterdns import __version__, metrics
 from clusterdns.cluster.audit import Auditor
 from clusterdns.cluster.connection import ApiOptions, AuditMode, Kubeconfig, TokenBucket, signature
 from clusterdns.cluster.events import Event, Kind
+from clusterdns.cluster.figures import Figures
 from clusterdns.cluster.frames import Lines
 from clusterdns.cluster.model import Namespace, Object
-from clusterdns.cluster.reflector import (
-    Figures,
-    Reflector,
-)
+from clusterdns.cluster.reflector import Reflector
 from clusterdns.cluster.requests import (
     Request,
     Timing,
@@ -111,7 +109,7 @@ class ApiServer:
         for each in objects:
             kind: Kind = type(each).__name__  # type: ignore[assignment]  # the classes are named so
             namespace = "" if isinstance(each, Namespace) else each.namespace
-            self.reflectors[kind].assume(namespace, each.name)
+            self.reflectors[kind].known.assume(namespace, each.name)
 
     async def serve(self, stopping: asyncio.Event, sink: Sink) -> None:
         """Hands batches of events to the sink until `stopping` is set, whatever the API does.

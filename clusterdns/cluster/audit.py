@@ -90,7 +90,7 @@ class Comparison:
 
     def rest(self) -> Iterator[None]:
         """Walks through what is held, and was perhaps not listed; after the last page."""
-        held = self._reflector.held
+        held = self._reflector.known.held
         for namespace, names in held.names():
             for name in names:
                 version = held.get(namespace, name)
@@ -111,7 +111,7 @@ class Comparison:
 
     def mismatches(self) -> list[Mismatch]:
         """Those that are still as they were found."""
-        held = self._reflector.held
+        held = self._reflector.known.held
         behind = (
             Mismatch(*key, held.get(*key), listed)
             for key, listed in self._behind.items()
@@ -138,8 +138,8 @@ class Comparison:
 
     def _is_behind(self, key: tuple[str, str], listed: int) -> bool:
         reflector = self._reflector
-        newest = max(reflector.held.get(*key), reflector.deleted(*key))
-        return newest < listed or (not listed and key not in reflector.held)
+        newest = max(reflector.known.held.get(*key), reflector.known.deleted(*key))
+        return newest < listed or (not listed and key not in reflector.known.held)
 
 
 class Source(Protocol):

@@ -77,3 +77,14 @@ HEADS = msgspec.json.Decoder(Head)
 BOOKMARKS = msgspec.json.Decoder(Bookmark)
 STATUSES = msgspec.json.Decoder(Status)
 PAGES = msgspec.json.Decoder(Page)
+
+
+def number(version: str) -> int:
+    """A resourceVersion for comparison; 0 for one that is no number."""
+    return int(version) if version.isascii() and version.isdecimal() else 0
+
+
+def shorten(octets: bytes) -> str:
+    """Octets that are no good, for the log."""
+    text = octets[:80].decode("utf-8", "replace")
+    return f"{text!r}{'...' * (len(octets) > 80)}"

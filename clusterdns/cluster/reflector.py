@@ -20,34 +20,24 @@ events come back. https://kubernetes.io/docs/reference/using-api/api-concepts/ d
 
 import logging
 import random
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from sys import intern
+from collections.abc import Iterable, Iterator
 
 from msgspec import Raw
 
-from clusterdns.cluster.decode import (
-    Change,
-    NoRecords,
-    decode_import,
-    decode_namespace,
-    decode_pod,
-    decode_service,
-    decode_slice,
-)
-from clusterdns.cluster.events import Delete, Event, Kind, Synced
+from clusterdns.cluster.events import Event, Kind, Synced
+from clusterdns.cluster.figures import Figures, reconnects, relists
 from clusterdns.cluster.frames import (
     BOOKMARKS,
     FRAMES,
-    HEADS,
     NONSENSE,
     PAGES,
     STATUSES,
     Page,
     Status,
+    number,
+    shorten,
 )
-from clusterdns.cluster.held import Held
+from clusterdns.cluster.known import DECODE, Decode, Known
 from clusterdns.cluster.requests import (
     FIRST_ITEMS,
     LEAST_ITEMS,
@@ -59,51 +49,18 @@ from clusterdns.cluster.requests import (
     Wait,
 )
 from clusterdns.cluster.selection import Selection
-from clusterdns.errors import SourceError
-from clusterdns.metrics import Counter, skipped_objects
 
 log = logging.getLogger(__name__)
 
-MOST_TOMBSTONES = 1000  # deletions remembered, for events that come late; the oldest is forgotten
-MOST_NAMED = 1000  # broken objects remembered as named in the log; then the oldest is forgotten
 TRIED_STREAMS = 2  # streaming lists that broke off, after which one is asked for in pages
 TRIED_RESUMES = 3  # answers of nothing but nonsense, after which everything is listed again
 
-relists = Counter(
-    "clusterdns_api_relists_total", "Lists of a kind after its first complete one.", ("kind",)
-)
-reconnects = Counter(
-    "clusterdns_api_reconnects_total",
-    "Requests to the Kubernetes API that failed or broke off.",
-    ("kind",),
-)
-decode_errors = Counter(
-    "clusterdns_api_decode_errors_total", "Objects from the API that cannot be used.", ("kind",)
-)
-
-Decode = Callable[[bytes], Change]  # may raise SourceError
-DECODE: dict[Kind, Callable[[Selection], Decode]] = {
-    "Service": lambda selection: decode_service,
-    "ServiceImport": lambda selection: decode_import,
-    "EndpointSlice": lambda selection: lambda octets: decode_slice(octets, selection),
-    "Pod": lambda selection: lambda octets: decode_pod(octets, selection),
-    "Namespace": lambda selection: decode_namespace,
-}
-
-
-@dataclass
-class Figures:
-    """What is told about one kind. Times are those that the driver gave as `now`."""
-
-    heard: float | None = None  # the last event, bookmark or page
-    synced: bool = False
-    relists: int = 0
-    reconnects: int = 0
-    decode_errors: int = 0
-
 
 class Reflector:
-    """Follows one kind. `now` is monotonic seconds, `dice` decides whatever is random."""
+    """Follows one kind. `now` is monotonic seconds, `dice` decides whatever is random.
+
+    known: what exists, as far as was heard.
+    """
 
     def __init__(
         self,
@@ -116,15 +73,11 @@ class Reflector:
         self.kind = kind
         self.figures = Figures()
         self.reading = False  # whether more of the answer under way is wanted
-        self._decode, self._dice = decode or DECODE[kind](selection), dice
+        self.known = Known(kind, decode or DECODE[kind](selection), self.figures)
+        self._dice = dice
         self._timing = timing or Timing()
         self._requests = Requests(kind, selection, dice, self._timing)
-        self._held = Held()
-        self._former: Held | None = None  # while listing: what the list has not named yet
-        self._swept = Held()  # what the last list deleted at its end
         self._said_synced = False
-        self._gone: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._named: OrderedDict[str, str] = OrderedDict()
         self._told: dict[str, float] = {}
         self._version = ""  # "": a list is needed
         self._doubtful = False  # whether the version may be newer than anything the server has
@@ -162,7 +115,7 @@ class Reflector:
     def refused(self, status: int, body: bytes, retry_after: float, now: float) -> None:
         """The server answered anything else. retry_after: seconds, 0 where it names none."""
         self.reading = False
-        text = _status(body).message or _shorten(body)
+        text = _status(body).message or shorten(body)
         if status == 410:
             self._expired(text, now)
         elif status in (400, 422) and self._request and self._request.lines and not self._version:
@@ -176,27 +129,14 @@ class Reflector:
     @property
     def listing(self) -> bool:
         """Whether a list is under way."""
-        return self._former is not None
-
-    @property
-    def held(self) -> Held:
-        """Versions of what exists, as far as was heard; while listing, what was listed so far."""
-        return self._held
-
-    def deleted(self, namespace: str, name: str) -> int:
-        """The version at which this was lately deleted; 0 where that is not known."""
-        return self._gone.get((namespace, name), 0)
-
-    def assume(self, namespace: str, name: str) -> None:
-        """This existed once: unless the first list names it, Delete is said at its end."""
-        self._held.put(namespace, name, 0)
+        return self.known.listing
 
     def line(self, octets: bytes, now: float) -> Iterable[Event]:
         """The events that one line of a stream stands for; all of them are to be taken."""
         try:
             frame = FRAMES.decode(octets)
         except NONSENSE as error:
-            self._garbage(f"no watch event: {_shorten(octets)} ({error})", now)
+            self._garbage(f"no watch event: {shorten(octets)} ({error})", now)
             return ()
         match frame.type:
             case "ADDED" | "MODIFIED" | "DELETED":
@@ -219,10 +159,10 @@ class Reflector:
         try:
             page = PAGES.decode(octets)
         except NONSENSE as error:
-            self._garbage(f"no {self.kind}List: {error}: {_shorten(octets)}", now)
+            self._garbage(f"no {self.kind}List: {error}: {shorten(octets)}", now)
             return ()
         if page.kind != f"{self.kind}List" or not page.metadata.resourceVersion:
-            self._garbage(f"no {self.kind}List: {_shorten(octets)}", now)
+            self._garbage(f"no {self.kind}List: {shorten(octets)}", now)
             return ()
         if self._request and not self._request.listing:
             self._probed(page, now)
@@ -278,10 +218,7 @@ class Reflector:
         """The last events were lost on our side: everything is listed, and said, again."""
         self.reading = False
         self._said_synced = False
-        self._held.update(self._swept)
-        for namespace, name in self._gone:
-            if not self._held.get(namespace, name):
-                self._held.put(namespace, name, 0)
+        self.known.distrust()
         self._version = self._token = ""
         self._fail(reason, now)
 
@@ -297,14 +234,11 @@ class Reflector:
         if self.figures.synced:
             self.figures.relists += 1
             relists.add(self.kind)
-        if self._former is not None:  # a list broke off: what it named is held as well
-            self._held.update(self._former)
-        self._former, self._held, self._swept = self._held, Held(), Held()
-        self._gone.clear()
+        self.known.begin()
 
     def _probed(self, page: Page, now: float) -> None:
         self._doubtful = False  # and failures still count: it is the watch that has to work
-        if _number(page.metadata.resourceVersion) < _number(self._version):
+        if number(page.metadata.resourceVersion) < number(self._version):
             self._expired("the API went back in time", now)
 
     def _items_of(self, page: Page) -> Iterator[Event | None]:
@@ -315,86 +249,35 @@ class Reflector:
             yield from self._end_list(page.metadata.resourceVersion)
 
     def _end_list(self, version: str) -> Iterator[Event]:
-        former, self._former = self._former or Held(), None
-        self._swept = former
+        deletes = self.known.end()
         self._version = version
         self._doubtful = False
         self._broken_streams = 0
-        for namespace, name in former:
-            yield Delete(self.kind, namespace, name)
+        yield from deletes
         self.figures.synced = True
         if not self._said_synced:
             self._said_synced = True
             yield Synced(self.kind)
 
     def _change(self, change: str, octets: Raw, *, watching: bool) -> tuple[Event, ...]:
-        try:
-            metadata = HEADS.decode(octets).metadata
-        except NONSENSE as error:
-            text = _shorten(bytes(octets))
-            self._unusable(text, f"{self.kind} without usable metadata: {error}: {text}")
+        metadata = self.known.metadata(octets)
+        if metadata is None:
             return ()
-        namespace, name = metadata.namespace, metadata.name
-        version = _number(metadata.resourceVersion)
-        if watching and self._former is None and metadata.resourceVersion:
+        if watching and not self.known.listing and metadata.resourceVersion:
             self._version = metadata.resourceVersion
-        if change == "DELETED":
-            return self._deleted(namespace, name, version)
-        newest = max(self._held.get(namespace, name), self._gone.get((namespace, name), 0))
-        if 0 < version <= newest:
-            return ()  # a repeated event, or one that was overtaken
-        return self._upserted(namespace, name, version, octets)
-
-    def _deleted(self, namespace: str, name: str, version: int) -> tuple[Event, ...]:
-        if 0 < version < self._held.get(namespace, name):
-            return ()  # of an earlier object of this name
-        self._held.pop(namespace, name)
-        if self._former is not None:
-            self._former.pop(namespace, name)
-        self._gone[namespace, name] = version
-        if len(self._gone) > MOST_TOMBSTONES:
-            self._gone.popitem(last=False)
-        return (Delete(self.kind, namespace, name),)
-
-    def _upserted(self, namespace: str, name: str, version: int, octets: Raw) -> tuple[Event, ...]:
-        if self._former is not None:
-            self._former.pop(namespace, name)
-        place = f"{namespace}/{name}" if namespace else name
-        change: Change = None
-        try:
-            change = self._decode(bytes(octets))
-        except SourceError as error:  # it names the object itself
-            self._unusable(place, str(error))
-        except Exception as error:  # an edge: no object may stop the others
-            self._unusable(place, f"{self.kind} {place}: {error!r}")
-        else:
-            if isinstance(change, NoRecords) and change.reason:
-                self._odd(place, str(change))
-            else:
-                self._named.pop(place, None)
-        match change:
-            case None:
-                self._held.put(intern(namespace), name, version)
-                return ()
-            case NoRecords(delete):
-                self._held.put(delete.namespace, delete.name, version)
-                return (delete,)
-            case upsert:  # the strings of the object itself, so that they are in memory once
-                key = getattr(upsert.object, "namespace", ""), upsert.object.name
-                self._held.put(*key, version)
-                return (upsert,)
+        return self.known.change(change, metadata, octets)
 
     def _bookmark(self, octets: Raw, now: float) -> Iterable[Event]:
         try:
             metadata = BOOKMARKS.decode(octets).metadata
         except NONSENSE as error:
-            self._garbage(f"no bookmark: {_shorten(bytes(octets))} ({error})", now)
+            self._garbage(f"no bookmark: {shorten(bytes(octets))} ({error})", now)
             return ()
         self._heard(now)
-        if self._former is not None:
+        if self.known.listing:
             if (metadata.annotations or {}).get("k8s.io/initial-events-end") == "true":
                 return self._end_list(metadata.resourceVersion)
-        elif _number(metadata.resourceVersion) < _number(self._version):
+        elif number(metadata.resourceVersion) < number(self._version):
             self._expired("the API went back in time", now)  # etcd was restored from a backup
         else:
             self._version = metadata.resourceVersion
@@ -459,33 +342,9 @@ class Reflector:
             self._told[reason] = now
             log.warning("%s: %s", self.kind, reason)
 
-    def _unusable(self, place: str, reason: str) -> None:
-        self.figures.decode_errors += 1
-        decode_errors.add(self.kind)
-        self._odd(place, reason)
-
-    def _odd(self, place: str, reason: str) -> None:
-        """Counts an object that has no records though it should; names it when that is news."""
-        skipped_objects.add(self.kind)
-        if self._named.get(place) != reason:
-            self._named[place] = reason
-            log.warning("not used: %s", reason)
-        if len(self._named) > MOST_NAMED:
-            self._named.popitem(last=False)
-
-
-def _number(version: str) -> int:
-    """For comparison; 0 for one that is no number."""
-    return int(version) if version.isascii() and version.isdecimal() else 0
-
 
 def _status(octets: bytes | Raw) -> Status:
     try:
         return STATUSES.decode(octets)
     except NONSENSE:
         return Status()
-
-
-def _shorten(octets: bytes) -> str:
-    text = octets[:80].decode("utf-8", "replace")
-    return f"{text!r}{'...' * (len(octets) > 80)}"

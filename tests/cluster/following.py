@@ -8,11 +8,9 @@ from dataclasses import replace
 from clusterdns.cluster.apiserver import ApiServer, Sink
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.events import Event, Kind, Synced, Upsert
+from clusterdns.cluster.known import DECODE
 from clusterdns.cluster.model import Object
-from clusterdns.cluster.reflector import (
-    DECODE,
-    Reflector,
-)
+from clusterdns.cluster.reflector import Reflector
 from clusterdns.cluster.requests import (
     Request,
     Timing,

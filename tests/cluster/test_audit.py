@@ -132,7 +132,7 @@ COMPARISONS: dict[str, tuple[tuple[tuple[str, int], ...], Happens, Any, Happens,
     ),
     "held since an earlier run": (
         (),
-        lambda r: r.assume("shop", "old"),
+        lambda r: r.known.assume("shop", "old"),
         (),
         nothing,
         "shop/old (is gone)",

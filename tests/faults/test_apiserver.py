@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from clusterdns.cluster.events import Event, Kind
+from clusterdns.cluster.figures import relists
 from clusterdns.cluster.model import EndpointSlice
-from clusterdns.cluster.reflector import relists
 from clusterdns.cluster.selection import Selection
 from clusterdns.metrics import skipped_objects
 from clusterdns.zone.index import Index

@@ -9,7 +9,7 @@ from pathlib import Path
 from clusterdns.app.feeds import Feed
 from clusterdns.cluster.apiserver import ApiServer
 from clusterdns.cluster.events import Delete, Kind
-from clusterdns.cluster.reflector import Figures
+from clusterdns.cluster.figures import Figures
 from tests.realapi.admin import Admin
 from tests.realapi.control_plane import ControlPlane
 from tests.scenarios.asking import answer
@@ -70,7 +70,7 @@ class Dns:
 
     def lose(self, kind: Kind, space: str, name: str) -> None:
         """Has it forget an object, as if the event of it had never come."""
-        self._source.reflectors[kind].held.pop(space, name)
+        self._source.reflectors[kind].known.held.pop(space, name)
         self._feed._apply([Delete(kind, space, name)])
 
     @property
