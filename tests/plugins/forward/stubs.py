@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
@@ -196,3 +197,15 @@ def unused_port() -> int:
         sock.bind((HOST, 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets others run until this holds: what probes in the background bring about."""
+    async with asyncio.timeout(5):
+        for _ in iter(condition, True):
+            await asyncio.sleep(0.005)
+
+
+def option(code: int, data: bytes) -> dns.edns.Option:
+    """An EDNS option of dnspython's."""
+    return dns.edns.GenericOption(dns.edns.OptionType.make(code), data)

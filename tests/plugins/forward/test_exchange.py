@@ -18,12 +18,9 @@ from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import parse
 from clusterdns.wire.question import Question
 from tests.plugins.asking import query
+from tests.plugins.forward.stubs import option
 
 NAME = "WwW.example.ORG."
-
-
-def option(code: int, data: bytes) -> dns.edns.Option:
-    return dns.edns.GenericOption(dns.edns.OptionType(code), data)
 
 
 def client(

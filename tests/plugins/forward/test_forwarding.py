@@ -5,7 +5,6 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -25,6 +24,7 @@ from tests.plugins.forward.stubs import (
     forwarding,
     reply,
     silent,
+    until,
     unused_port,
     upstream,
     with_address,
@@ -98,13 +98,6 @@ async def test_without_failover_an_error_is_a_reply() -> None:  # 8.1: since 1.1
         async with forwarding(to=[one, two], options="policy sequential") as plugin:
             assert (await ask(plugin)).rcode == 2
         assert not two.asked
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Waits for what probes in the background bring about."""
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110  # nobody could set an event
-            await asyncio.sleep(0.005)
 
 
 async def test_an_upstream_that_is_down_is_left_out_until_it_is_back(

@@ -26,6 +26,7 @@ from tests.plugins.forward.stubs import (
     ask,
     forwarding,
     reply,
+    until,
     unused_port,
     upstream,
     with_address,
@@ -113,13 +114,6 @@ async def asking(
     to = f"https://{HOST}{name and '%' + name}:{server.port}"
     async with forwarding(f"forward . {to} {{\n {CA}\n {options}\n}}") as plugin:
         yield plugin
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets others run until this holds."""
-    async with asyncio.timeout(5):
-        for _ in iter(condition, True):
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("method", ["", "POST", "GET"])

@@ -21,6 +21,7 @@ from tests.plugins.forward.stubs import (
     HOST,
     Asked,
     Stub,
+    option,
     reply,
     silent,
     upstream,
@@ -69,26 +70,22 @@ async def test_each_client_has_its_own_spelling_and_id() -> None:
     assert len(stub.asked) == 1
 
 
-def generic(code: int, data: bytes) -> dns.edns.Option:
-    return dns.edns.GenericOption(dns.edns.OptionType.make(code), data)
-
-
 @pytest.mark.parametrize("tcp", [False, True])
 async def test_options_between_neighbours_stay_there(tcp: bool) -> None:  # D41
     """Cookie (10), TCP keepalive (11), padding (12); client subnet (8) and unknown ones go on."""
 
     def behave(asked: Asked) -> list[bytes]:
         message = dns.message.from_wire(reply(asked))
-        told = [*between, generic(65001, b"told")]
+        told = [*between, option(65001, b"told")]
         message.use_edns(0, 0, 1232, options=told)
         return [message.to_wire()]
 
     between = [
-        generic(10, b"12345678"),
-        generic(11, b"" if tcp else b"\0\1"),
-        generic(12, bytes(20)),
+        option(10, b"12345678"),
+        option(11, b"" if tcp else b"\0\1"),
+        option(12, bytes(20)),
     ]
-    passing = [dns.edns.ECSOption("192.0.2.0", 24), generic(65001, b"asked")]
+    passing = [dns.edns.ECSOption("192.0.2.0", 24), option(65001, b"asked")]
     query = dns.message.make_query("example.org.", "A", options=[*between, *passing])
     async with upstream(behave) as stub, served(stub) as listener:
         send = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
