@@ -1,6 +1,6 @@
 """How to reach the Kubernetes API: what the Corefile says of it, and which files that rests on.
 
-Nothing here connects; `cluster.apiserver` does.
+Nothing here connects; `cluster.client` does.
 """
 
 import os
