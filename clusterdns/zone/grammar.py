@@ -102,7 +102,7 @@ def parse(below: Labels, whole: Labels, multicluster: bool = False) -> Name | No
 
 def is_reverse(labels: Labels) -> bool:
     """Whether these lower-case labels are in-addr.arpa, ip6.arpa or below."""
-    return labels[-1:] == (b"arpa",) and labels[-2:-1] in _REVERSE
+    return labels[-2:] in _REVERSE
 
 
 def reverse_address(labels: Labels) -> Address | None:
@@ -115,9 +115,12 @@ def reverse_address(labels: Labels) -> Address | None:
 
 
 def _reverse_ipv4(labels: Labels) -> Address | None:
-    if len(labels) != 4 or not all(map(_OCTET.fullmatch, labels)):
+    if len(labels) != 4:
         return None
-    return bytes(map(int, reversed(labels)))
+    try:
+        return bytes([_OCTETS[label] for label in reversed(labels)])
+    except KeyError:
+        return None
 
 
 def _reverse_ipv6(labels: Labels) -> Address | None:
@@ -197,8 +200,8 @@ _FIXED = {
     (b"ns", b"dns"): Fixed.NS_DNS,
     (b"dns-version",): Fixed.DNS_VERSION,
 }
-_REVERSE = ((b"in-addr",), (b"ip6",))
-_OCTET = re.compile(rb"0|[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5]")
+_REVERSE = {(b"in-addr", b"arpa"), (b"ip6", b"arpa")}
+_OCTETS = {str(octet).encode(): octet for octet in range(256)}  # without leading zeros
 _NIBBLES = re.compile(rb"[0-9a-f]{32}")
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:a.b.c.d is a.b.c.d, as in the model
 _PLAIN = bytes(octet for octet in range(0x21, 0x7F) if octet not in b".'@;()\"\\")

@@ -103,7 +103,7 @@ class Lookup:
         return (asked.zone, asked.imports) if asked else None
 
     def _asked(self, labels: Labels, qtype: int) -> _Asked | None:
-        whole = tuple([label.lower() for label in labels])
+        whole = tuple(map(bytes.lower, labels))
         size = len(whole)
         for depth in self._depths:
             if depth <= size and (suffix := whole[size - depth :]) in self._zones:
@@ -237,9 +237,10 @@ class Lookup:
     def _reverse(self, asked: _Asked, address: Address) -> Found | RRset:
         owners = self._view.owners(address)
         keys: Keys = frozenset(
-            [("address", address), *(("namespace", owner.namespace) for owner in owners)]
+            [("address", address), *[("namespace", owner.namespace) for owner in owners]]
         )
-        hosts = self._view.hosts([o for o in owners if self._view.exposed(o.namespace)], address)
+        exposed = self._view.exposed
+        hosts = self._view.hosts([o for o in owners if exposed(o.namespace)], address)
         if not hosts:
             return self._missing(asked, keys)
         if asked.qtype != _PTR:

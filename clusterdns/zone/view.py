@@ -48,11 +48,12 @@ class View:
     def __init__(self, index: Index, options: ZoneOptions) -> None:
         self.index = index
         self.options = options
-        self._primary_name = wire_name(primary_zone(options.zones).label)
+        self._namespaces = options.namespaces
+        self._services = wire_name((b"svc", *primary_zone(options.zones).label))
         self.local = presentable(options.local_addresses)
 
     def exposed(self, namespace: str) -> bool:
-        chosen = self.options.namespaces
+        chosen = self._namespaces
         return self.index.has_namespace(namespace) and (chosen is None or namespace in chosen)
 
     def known(
@@ -100,21 +101,24 @@ class View:
     def hosts(self, owners: Iterable[Owner], address: Address) -> list[bytes]:
         """Names that this address has, in the primary zone: Services', else endpoints'; in wire
         form, by their labels."""
-        zone = self._primary_name
-        services = [owner for owner in owners if isinstance(owner, Service)]
-        hosts = [wire_below(zone, each.name, each.namespace, "svc") for each in services]
-        if not any(hosts):
+        services = self._services
+        found = [
+            wire_below(services, each.name, each.namespace)
+            for each in owners
+            if isinstance(each, Service)
+        ]
+        if not any(found):
             pod_names = self.options.endpoint_pod_names
-            hosts = [
+            found = [
                 wire_below(
-                    zone, endpoint_name(endpoint, pod_names), piece.service, piece.namespace, "svc"
+                    services, endpoint_name(endpoint, pod_names), each.service, each.namespace
                 )
-                for piece in owners
-                if isinstance(piece, EndpointSlice)
-                for endpoint in piece.endpoints_at(address)
+                for each in owners
+                if isinstance(each, EndpointSlice)
+                for endpoint in each.endpoints_at(address)
             ]
-        found = [host for host in hosts if host]
-        return found if len(found) < 2 else sorted(found, key=labels_of)
+        hosts = [host for host in found if host]
+        return hosts if len(hosts) < 2 else sorted(hosts, key=labels_of)
 
     def _endpoint_host(
         self, piece: EndpointSlice, endpoint: Endpoint, zone: DNSLabel
