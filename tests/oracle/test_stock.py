@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prometheus_client.metrics_core import Metric
 
 from tests.apiserver.server import ApiServer
+from tests.metering import SERIES, read, series
 from tests.oracle.answers import UNREADABLE, Answer, Section, decode
 from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
-from tests.scenarios.asking import At, ask
+from tests.scenarios.asking import At, ask, get
 from tests.scenarios.processes import CLUSTERDNS, running
 from tests.stock.cluster import ANSWERS, Z, objects
 from tests.stock.distributions import STOCK, Stock
@@ -51,12 +53,13 @@ async def test_stock(name: str, tmp_path: Path, upstreams: Both, met: Counter[st
     counts_down = STOCK[name].foreign == "unbound" or STOCK[name].on_node
     differences = []
     async with ApiServer(objects()) as api, AsyncExitStack() as stack:
-        theirs, ours = [
+        sides = [
             await stack.enter_async_context(
                 _serving(program, STOCK[name], upstreams, tmp_path / program, api.url)
             )
             for program in ("coredns", "clusterdns")
         ]
+        theirs, ours = [machine.at(*STOCK[name].at) for machine in sides]
         for tcp in (False, True):
             for question in questions(name):
                 raw, found = [await _asked(at, *question, tcp) for at in (theirs, ours)]
@@ -66,7 +69,39 @@ async def test_stock(name: str, tmp_path: Path, upstreams: Both, met: Counter[st
                 met.update(["questions", *rules])
                 if "?" in rules:
                     differences.append(f"{question} {tcp=}\nCoreDNS {raw}\nclusterdns {found}")
+        if number := STOCK[name].metrics:
+            same_metrics(*[await _metrics(machine, number) for machine in sides])
     assert not differences, "\n\n".join(differences[:20])
+
+
+def same_metrics(theirs: dict[str, Metric], ours: dict[str, Metric]) -> None:
+    """Every family that CoreDNS tells of is here, and queries are counted by the same labels.
+
+    CoreDNS counts what it asks itself as well, for the target of an ExternalName.
+    """
+    assert theirs.keys() - ours.keys() == set()
+    plugins = "coredns_plugin_enabled"  # CoreDNS: by one key of a server block only
+    assert series(theirs, plugins).items() <= series(ours, plugins).items()
+    counted, expected = [_counted(each, "coredns_dns_requests_total") for each in (ours, theirs)]
+    assert counted.keys() == expected.keys()
+    assert all(number <= expected[labels] for labels, number in counted.items())
+
+
+async def _metrics(machine: Machine, number: int) -> dict[str, Metric]:
+    """The families of its page, with the ports and addresses of the Corefile."""
+    status, text = await get(machine.port(number), "/metrics")
+    assert status == 200
+    for named, port in machine.ports.items():
+        text = text.replace(f':{port}"', f':{named}"')
+    for address, stand_in in machine.own.items():
+        text = text.replace(f"//{stand_in}:", f"//{address}:")
+    return read("".join(line for line in text.splitlines(True) if "coredns_" in line))
+
+
+def _counted(families: dict[str, Metric], sample: str) -> SERIES:
+    """Without the queries of `loop` for HINFO, whose number is a matter of time."""
+    found = series(families, sample)
+    return {labels: number for labels, number in found.items() if "other" not in labels}
 
 
 async def _asked(at: At, name: str, qtype: str, tcp: bool) -> Answer:
@@ -125,8 +160,8 @@ def _without_ttl(answer: Answer) -> Answer:
 @asynccontextmanager
 async def _serving(
     program: str, stock: Stock, upstreams: Both, folder: Path, api_url: str
-) -> AsyncIterator[At]:
-    """A server of either sort under the Corefile, and where it is to be asked."""
+) -> AsyncIterator[Machine]:
+    """A server of either sort under the Corefile."""
     machine = Machine(folder, upstreams[stock.foreign])
     path = machine.write(stock.corefile, stock.files)
     path.write_text(
@@ -138,4 +173,4 @@ async def _serving(
     async with running(*words, program=binary, environ=ENVIRON) as process:
         known = stock.cluster and not stock.on_node
         await process.line("linux/" if coredns else "synced" if known else ", python")
-        yield machine.at(*stock.at)
+        yield machine

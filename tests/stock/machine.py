@@ -63,14 +63,14 @@ class Machine:
     def __init__(self, folder: Path, upstreams: Upstreams) -> None:
         self.folder = folder
         self.upstreams = upstreams
-        self._ports: dict[int, int] = {}
-        self._own: dict[str, str] = {}
+        self.ports: dict[int, int] = {}
+        self.own: dict[str, str] = {}
 
     def port(self, number: int) -> int:
         """The port that stands for this one."""
-        if number not in self._ports:
-            self._ports[number] = _unused_port()
-        return self._ports[number]
+        if number not in self.ports:
+            self.ports[number] = _unused_port()
+        return self.ports[number]
 
     def at(self, address: str, port: int) -> At:
         """Where a server listens that has this address and port in its Corefile."""
@@ -80,7 +80,7 @@ class Machine:
         """What stands for an address of a Corefile; with a port for an upstream."""
         match STAND_INS[address]:
             case "own":
-                return self._own.setdefault(address, loopback())
+                return self.own.setdefault(address, loopback())
             case part:
                 found: Upstream | At = getattr(self.upstreams, part)
                 return f"{found.address}:{found.port}"
