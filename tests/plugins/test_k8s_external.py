@@ -252,3 +252,27 @@ async def test_the_last_known_state() -> None:
         assert [each.ttl for each in (*reply.answer, *reply.authority)] == [5]
         assert (reply.rcode, reply.options) == (rcode, [(15, b"\0\3")])
         assert ("synced",) in reply.keys
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        (Z, True),
+        ("Example.ORG.", True),
+        (f"shop.{Z}", False),  # not the zone itself
+        ("in-addr.arpa.", False),
+        ("example.net.", False),
+    ],
+)
+def test_zone_copy(name: str, given: bool) -> None:
+    copy = built(BOTH).zone_copy(Question.of(name, 252))
+    assert (copy is not None) == given
+    if copy:
+        names = [str(record.rname) for record in copy.records()]
+        assert sum(each.endswith(f"shop.{name}") for each in names) == 5
+        assert [line.lower() for line in texts([copy.soa])] == [SOA.lower()]
+
+
+def test_zone_copy_before_all_is_known() -> None:
+    with pytest.raises(ResolveError, match="not listed yet"):
+        built(BOTH, new_index(synced=False)).zone_copy(Question.of(Z, 252))

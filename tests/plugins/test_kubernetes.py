@@ -667,3 +667,27 @@ async def test_nothing_is_said_where_nothing_is_waited_for(
     assert await told(False, 0.0, caplog) == [  # D25
         "WARNING starting server with unsynced Kubernetes API"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        (ZONE, True),
+        (ZONE.upper(), True),
+        (f"below.{ZONE}", True),  # 1.19: taken for the zone
+        ("in-addr.ARPA.", False),
+        ("1.10.in-addr.arpa.", False),
+        ("example.org.", False),
+    ],
+)
+def test_zone_copy(name: str, given: bool) -> None:
+    copy = zone().zone_copy(Question.of(name, 252))
+    assert (copy is not None) == given
+    if copy:
+        assert texts([copy.soa]) == [soa(owner=name)]
+        assert all(str(record.rname).endswith(name) for record in copy.records())
+
+
+def test_zone_copy_before_all_is_known() -> None:
+    with pytest.raises(ResolveError, match="not listed yet"):
+        zone(index(synced=False)).zone_copy(Question.of(ZONE, 252))

@@ -8,12 +8,23 @@ from dnslib import QTYPE, RR, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, Place, ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.base import (
+    Plugin,
+    Query,
+    Reply,
+    Resolve,
+    Setup,
+    ZoneCopy,
+    Zones,
+    once,
+)
 from clusterdns.plugins.k8s_external.options import Options
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
 from clusterdns.zone.external import External, ExternalOptions, Hosted, NxServer
+from clusterdns.zone.external_transfer import external_records
 from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records
+from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED
 from clusterdns.zone.view import STALE_TTL, View
 
@@ -31,6 +42,7 @@ class K8sExternal(Plugin):
         """fallthrough: zones whose missing names the next plugin is asked for; "." is all."""
         self.zone_options = zone_options
         self.fallthrough = Zones(fallthrough)
+        self._zones = Zones(Question.of(each, 0).text for each in zone_options.zones)
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "K8sExternal":
@@ -48,7 +60,7 @@ class K8sExternal(Plugin):
 
     def show(self, view: View) -> None:
         """Answers from this view from now on."""
-        self._index = view.index
+        self._view, self._index = view, view.index
         self._external = External(view, self.zone_options)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
@@ -74,6 +86,16 @@ class K8sExternal(Plugin):
         if isinstance(found, Hosted) and found.hosts:
             await _add_hosts(query, reply, found.hosts)
         return reply
+
+    def zone_copy(self, question: Question) -> ZoneCopy | None:
+        zone = self._zones.exact(question)
+        if zone is None or is_reverse(tuple(map(bytes.lower, question.labels))):
+            return None
+        if not self._index.synced:
+            raise ResolveError(f"zone {zone} cannot be transferred: it is not listed yet")
+        owner = question.label
+        records = partial(external_records, self._view, self.zone_options, owner)
+        return ZoneCopy(self._external.soa(owner), records)
 
     def _reply(self, found: Found, question: Question, most_ttl: int) -> Reply:
         match found:
