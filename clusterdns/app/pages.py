@@ -6,9 +6,11 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 from clusterdns.app.ports import tell_moved
+from clusterdns.corefile.lexer import Token
 from clusterdns.lifecycle import Lifecycle
 from clusterdns.plugins.base import HealthPage, MetricsPage, PprofPage, ReadyPage
 from clusterdns.server.configuration import Configuration
@@ -23,7 +25,7 @@ Tells = Callable[[], list[Callable[[], None]]]
 class Recipe(NamedTuple):
     """What decides how a page is served, but for its address."""
 
-    tls: str | None = None  # path of the file that says how to serve HTTPS
+    tls: str | None = None  # what the file says that tells how to serve HTTPS, and where it is
     runtime: bool = False  # with more of the interpreter's own figures
 
 
@@ -61,7 +63,7 @@ class Pages:
             for asked in _asked(configuration):
                 recipe = Recipe()
                 if isinstance(asked, MetricsPage):
-                    recipe = Recipe(asked.tls.text if asked.tls else None, runtime)
+                    recipe = Recipe(_told(asked.tls), runtime)
                 page = old.get((type(asked), asked.host, asked.port))
                 if page is None or page.recipe != recipe:
                     page = Page(asked, self._socket(asked, page), recipe)
@@ -106,6 +108,15 @@ class Pages:
 def _asked(configuration: Configuration) -> Iterator[Asked]:
     found = configuration
     return chain[Asked](found.health, found.ready, found.metrics, found.pprof)
+
+
+def _told(file: Token | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return f"{file.text}\n{Path(file.text).read_text(encoding='utf-8', errors='replace')}"
+    except OSError:
+        return file.text  # `_https` says it
 
 
 def _https(asked: Asked) -> ssl.SSLContext | None:

@@ -10,6 +10,7 @@ import pytest
 from clusterdns.app import App
 from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.scenarios.asking import At
+from tests.scenarios.processes import free_port
 from tests.scenarios.test_reload import COREFILE, serving
 
 TLS = """\
@@ -114,6 +115,31 @@ async def test_clients_that_must_show_a_certificate_from_now_on(
         stranger = await Client.open(where, client_context(made))
         assert await stranger.ask() == 2
         await stranger.close()
+
+
+async def test_the_file_that_says_how_to_serve_a_page(
+    made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read again with the Corefile; the page keeps its socket."""
+    web, port = tmp_path / "web.yaml", free_port()
+    said = f"tls_server_config:\n  cert_file: {made}/one.crt\n  key_file: {made}/one.key\n"
+    web.write_text(said)
+    text = COREFILE.replace("errors", f"prometheus 127.0.0.1:{port} {{\n        tls {web}\n    }}")
+    async with serving(tmp_path, caplog, text) as server:
+        page = At("127.0.0.1", port)
+        client = await Client.open(page, client_context(made))
+        assert client.subject == "one"
+        await client.close()
+        web.write_text(said.replace("one.", "two."))
+        await server.to(text)
+        client = await Client.open(page, client_context(made))
+        assert client.subject == "two"
+        await client.close()
+        web.write_text("nonsense")
+        await server.to(text, "Corefile changed but reload failed")
+        client = await Client.open(page, client_context(made))
+        assert client.subject == "two"
+        await client.close()
 
 
 async def test_secrets_are_written_from_a_reload_on(
