@@ -111,12 +111,17 @@ class Answers:
         key: raw query octets after the id, or a Look. octets: the whole message to send.
         kind, sizes: how its hits are counted, see Finished.
         """
-        finished = self._find(key)
-        if finished is None or not finished.takes(octets, reply, question, now):
-            # What an upstream packed is not parsed for this.
-            answers = reply.received.answer if reply.received is not None else len(reply.answer)
-            table, other = (self._hot, self._cold) if answers else (self._cold, self._hot)
-            table.put(key, Finished(octets, reply, question, kind, sizes))
+        known = self._find(key)
+        if known is not None and known.takes(octets, reply, question, now):
+            return
+        # What an upstream packed is not parsed for this.
+        answers = reply.received.answer if reply.received is not None else len(reply.answer)
+        table, other = (self._hot, self._cold) if answers else (self._cold, self._hot)
+        finished = Finished(octets, reply, question, kind, sizes)
+        if known is None:
+            table.add(key, finished)
+        else:
+            table.put(key, finished)
             other.drop(key)
 
     def forget(self, keys: Iterable[Key]) -> None:

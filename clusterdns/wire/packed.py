@@ -113,16 +113,10 @@ def _received(
     additional: Sequence[bytes],
     plain: int,
 ) -> Received:
-    counts = len(answer), len(authority), len(additional)
-    octets = b"".join(
-        (
-            _HEADER.pack(0, flags, 1, *[min(count, _MOST) for count in counts]),
-            question.name,
-            _TYPE_AND_CLASS.pack(question.qtype, question.qclass),
-            *answer,
-            *authority,
-            *additional,
-        )
-    )
-    start = HEADER + len(question.name) + _TYPE_AND_CLASS.size
-    return Received(octets, flags, rcode, start, len(octets), *counts, (), start + plain)
+    name = question.name
+    one, two, three = len(answer), len(authority), len(additional)
+    header = _HEADER.pack(0, flags, 1, min(one, _MOST), two, min(three, _MOST))
+    asked = _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
+    octets = b"".join((header, name, asked, *answer, *authority, *additional))
+    start = len(header) + len(name) + len(asked)
+    return Received(octets, flags, rcode, start, len(octets), one, two, three, (), start + plain)
