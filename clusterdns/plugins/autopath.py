@@ -1,6 +1,6 @@
 """`autopath`: walks a client's search list for it, so that one query does what would take many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,9 @@ OWN_RESOLV_CONF = Path("/etc/resolv.conf")  # what a pod's search list ends with
 SERVFAIL, NXDOMAIN = 2, 3
 
 Labels = tuple[bytes, ...]  # lower-case, without the root's
-Search = Callable[[Query], Sequence[Labels]]  # the elements; none: nothing is to be walked
+Peer = tuple[str, int]
+# The elements, for a question of a client; none: nothing is to be walked.
+Search = Callable[[Question, Peer], tuple[Labels, ...]]
 Concerns = Callable[[Question], bool]
 
 FIXED: dict[str, tuple[Labels, ...]] = {  # of directives whose clients all have the same list
@@ -41,7 +43,7 @@ class Autopath(Plugin):
 
     search: of the client that asks.
     personal: whether what becomes of a name that does not exist depends on who asks. All other
-        replies are the same for everybody, so finished answers may be made of them.
+        replies are the same for everybody, and these for everybody with the same search list.
     """
 
     name = "autopath"
@@ -64,13 +66,19 @@ class Autopath(Plugin):
         if question not in self._zones:
             return await next(query)
         reply = first = await next(query)
-        search = self.search(query)
+        search = self.search(question, query.peer)
         base = _above(question, search[0]) if search else ()
         if base:  # neither the search domain itself (D24) nor a name outside of it
             reply = await self._walked(query, first, base, search[1:], next)
         if reply is not None and _is_missing(first) and self.personal(question):
-            reply.until = 0.0
+            reply.persona, reply.until_for_persona, reply.until = search, reply.until, 0.0
         return reply
+
+    def persona(self, question: Question, peer: Peer) -> Hashable:
+        """The search list, where replies may depend on it."""
+        if question in self._zones and self.personal(question):
+            return self.search(question, peer)
+        return None
 
     @staticmethod
     async def _walked(
@@ -115,7 +123,7 @@ def _read(cls: type[Autopath], directive: Directive, setup: Setup) -> Autopath:
     name = last.text[1:]
     setup.at_end.append(partial(_check, last, setup))
     if name in FIXED:
-        return cls(zones, lambda query: FIXED[name] if _is_passed(name, setup) else ())
+        return cls(zones, lambda *_: FIXED[name] if _is_passed(name, setup) else ())
     if name != "kubernetes":
         return cls(zones, _everybody(()))
     return cls(
@@ -125,9 +133,9 @@ def _read(cls: type[Autopath], directive: Directive, setup: Setup) -> Autopath:
     )
 
 
-def _everybody(search: Sequence[Labels]) -> Search:
+def _everybody(search: tuple[Labels, ...]) -> Search:
     """The search list of every client; the name alone is no list."""
-    return lambda query: search if len(search) > 1 else ()
+    return lambda *_: search if len(search) > 1 else ()
 
 
 def _check(word: Token, setup: Setup) -> None:
@@ -163,14 +171,16 @@ def _may_be_first(views: Sequence[View], question: Question) -> bool:
     return False
 
 
-def _of_client(views: Sequence[View], own: Sequence[Labels], query: Query) -> Sequence[Labels]:
+def _of_client(
+    views: Sequence[View], own: Sequence[Labels], question: Question, peer: Peer
+) -> tuple[Labels, ...]:
     """The search list of the pod that asks, if it is one.
 
     An address that pods of several namespaces have, a node's with `hostNetwork`, tells nothing.
     """
-    address = parse_address(query.peer[0])
+    address = parse_address(peer[0])
     for view in views if address else ():
-        zone = _zone_of(view, query.question)
+        zone = _zone_of(view, question)
         if zone is None or view.options.pods != "verified":
             continue
         assert address is not None

@@ -7,7 +7,7 @@ answer, change what the next one answers, or pass on. See docs/architecture.md.
 import asyncio
 import math
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -144,11 +144,16 @@ class Reply:
     # and `until` is their turn. So who changes TTLs or lowers `until` need not know of it.
     aging: Aging | None = None
     sent_again: Sent | None = None  # is told how often it was sent without asking (`cache`)
+    # What of the client decided it, see `Plugin.persona`; None: nothing. Then `until` is 0, lest it
+    # be sent to others, and this is how long it is true for clients of whom the same is told.
+    persona: Hashable = None
+    until_for_persona: float = 0.0
 
     def rests_on(self, keys: Iterable[Key], until: float = math.inf) -> "Reply":
         """The reply itself, which from now on holds only as long as these do too."""
         self.keys = self.keys.union(keys)
         self.until = min(self.until, until)
+        self.until_for_persona = min(self.until_for_persona, until)
         return self
 
     @staticmethod
@@ -173,6 +178,8 @@ class Reply:
         reply.reorder = None
         reply.aging = None
         reply.sent_again = None
+        reply.persona = None
+        reply.until_for_persona = 0.0
         return reply
 
 
@@ -305,6 +312,13 @@ class Plugin:
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Keeps no reply of the plugins behind it that rests on one of these keys."""
+
+    def persona(self, question: Question, peer: tuple[str, int]) -> Hashable:
+        """What of the client decides replies to this question that say so (`Reply.persona`).
+
+        None: no reply to it can depend on the client.
+        """
+        return None
 
     def counted_as(self, question: Question) -> str | None:
         """The zone that metrics know a question by, if not by the server block's (`auto`)."""

@@ -75,8 +75,11 @@ class Answers:
         finished.hits += 1
         return octets[:2] + body
 
-    def second_look(self, message: Message, look: Look, now: float) -> bytes | None:
-        """The reply to a query whose octets are not known, but all that decides is."""
+    def second_look(self, message: Message, look: Hashable, now: float) -> bytes | None:
+        """The reply to a query whose octets are not known, but all that decides is.
+
+        look: a Look; or raw query octets after the id, or a Look, with the client's persona.
+        """
         finished = self._find(look)
         if finished is None or (body := finished.at(now)) is None:
             return None
@@ -84,7 +87,7 @@ class Answers:
         self._second_looks += reply is not None
         return reply
 
-    def count_second_look(self, look: Look, size: int, seconds: float) -> None:
+    def count_second_look(self, look: Hashable, size: int, seconds: float) -> None:
         """Counts a query that `second_look` just answered. size: its octets."""
         finished = self._find(look)
         if finished is not None and finished.kind is not None:
@@ -108,7 +111,8 @@ class Answers:
     ) -> None:
         """Keeps a reply until one of its keys is touched or its end by the clock.
 
-        key: raw query octets after the id, or a Look. octets: the whole message to send.
+        key: raw query octets after the id, or a Look; or one of them and a persona.
+        octets: the whole message to send.
         kind, sizes: how its hits are counted, see Finished.
         """
         known = self._find(key)

@@ -1,7 +1,7 @@
 """Server blocks: which zone's chain of plugins a name belongs to."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -56,12 +56,22 @@ class Block:
         behind = [*self.chain, ""][self.chain.index(COUNTS) + 1 :] if self.counted else [""]
         self.writer = behind[0]
         self.empty = not chain and not self.counted
+        self._tells_personas = [
+            plugin for plugin in chain if type(plugin).persona is not Plugin.persona
+        ]
         self._tells_zones = [
             plugin for plugin in plugins if type(plugin).counted_as is not Plugin.counted_as
         ]
         self.resolve: Resolve = _nothing if self.empty else _nested(chain, _end(chain))
         self.takes_notify = any(plugin.takes_notify for plugin in chain)
         self.notify = _nested([plugin for plugin in chain if plugin.passes_notify], _nothing)
+
+    def persona(self, question: Question, peer: tuple[str, int]) -> Hashable:
+        """What of the client may decide the reply, by the first plugin that knows; or None."""
+        for plugin in self._tells_personas:
+            if (found := plugin.persona(question, peer)) is not None:
+                return found
+        return None
 
     def counted_as(self, question: Question, zone: str) -> str:
         """The zone that metrics know a question by. zone: this block's that matched."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -96,11 +96,13 @@ class Responder:
             return self._error(asked, rcode, DROPPED)
         assert route is not None
         limit = limit_for(message.edns, self._transport)
-        key = key_of(octets, message, limit, self.router.options) if route.block.keeps else None
-        if isinstance(key, Look):
-            known = self._answers.second_look(message, key, now)
+        key: Hashable = None
+        if route.block.keeps:
+            key = key_of(octets, message, limit, self.router.options)
+        for look in _looks(key, route.block.persona(message.question, peer)):
+            known = self._answers.second_look(message, look, now)
             if known is not None:
-                self._answers.count_second_look(key, len(octets), time.monotonic() - began)
+                self._answers.count_second_look(look, len(octets), time.monotonic() - began)
                 return known
         query = self._query(octets, message, peer, now)
         query.zone, query.view = route.zone, route.block.view
@@ -124,6 +126,8 @@ class Responder:
             return self._error(asked, SERVFAIL, route.zone)
         size = _size(message, reply, finished) if route.block.counted else 0
         kind = self._count(asked, route.zone, reply.rcode, route.block.writer, size)
+        if key is not None and reply.persona is not None:
+            key, reply.until = (key, reply.persona), reply.until_for_persona
         # What an event touched meanwhile may be in a reply that waited: then it is not kept.
         if key is not None and reply.until > now and epoch == self._answers.epoch:
             sizes = len(octets), size
@@ -225,6 +229,14 @@ class _Asked(NamedTuple):
     message: Message
     route: Route | None
     began: float  # monotonic seconds
+
+
+def _looks(key: Hashable, persona: Hashable) -> Iterator[Hashable]:
+    """What else than its octets a finished answer to a query may be known by."""
+    if isinstance(key, Look):
+        yield key
+    if key is not None and persona is not None:
+        yield key, persona
 
 
 def _error(message: Message, rcode: int, route: Route | None) -> bytes:

@@ -20,7 +20,7 @@ from clusterdns.plugins.order import build
 from clusterdns.server.block import Block
 from clusterdns.zone.index import Index
 from clusterdns.zone.view import View, ZoneOptions
-from tests.plugins.asking import fault, lines, new_setup, parsed, query, records, texts
+from tests.plugins.asking import CLIENT, fault, lines, new_setup, parsed, query, records, texts
 from tests.plugins.cache.replies import upstream_reply
 
 SOA = "example.org. 1800 IN SOA example.org. example.org. 1 14400 3600 604800 14400"
@@ -61,7 +61,7 @@ class Names:
 
 
 def walker(search: tuple[tuple[bytes, ...], ...] = LIST) -> Autopath:
-    return Autopath(["."], lambda query: search)
+    return Autopath(["."], lambda question, peer: search)
 
 
 CASES: dict[
@@ -210,14 +210,14 @@ async def test_lines(tmp_path: Path) -> None:
     path.write_text(RESOLV_CONF)
     plugin = parsed(f"autopath {path}")
     assert isinstance(plugin, Autopath)
-    assert plugin.search(query()) == ((b"bar", b"com"), (b"baz", b"com"), ())
+    assert plugin.search(query().question, CLIENT) == ((b"bar", b"com"), (b"baz", b"com"), ())
     for text, zone in {"example.org": "example.org.", "10.0.0.0/8": "10.in-addr.arpa."}.items():
         plugin = parsed(f"autopath {text} @kubernetes")
         assert isinstance(plugin, Autopath)
         assert plugin._zones.names == (zone,)
     plugin = parsed(f"autopath @kubernetes\nautopath {path}")
     assert isinstance(plugin, Autopath)
-    assert plugin.search(query())
+    assert plugin.search(query().question, CLIENT)
     assert not plugin.personal(query("a.b.svc.cluster.local.").question)
 
 
@@ -238,7 +238,7 @@ def test_resolv_conf(text: str, expected: tuple[object, ...], tmp_path: Path) ->
     (tmp_path / "resolv.conf").write_text(text)
     plugin = parsed(f"autopath {tmp_path}/resolv.conf")
     assert isinstance(plugin, Autopath)
-    assert plugin.search(query()) == expected
+    assert plugin.search(query().question, CLIENT) == expected
 
 
 BAD = {
@@ -277,7 +277,7 @@ def test_nobody_knows_the_clients(text: str, expected: str) -> None:
     setup = built(text)
     assert setup.warnings == [expected]
     plugin = next(plugin for plugin in setup.plugins if isinstance(plugin, Autopath))
-    assert not plugin.search(query("b.a.example.org."))
+    assert not plugin.search(query("b.a.example.org.").question, CLIENT)
 
 
 @pytest.mark.parametrize("name", ["whoami", "autopath", "log"])
@@ -293,7 +293,8 @@ def test_directives_that_know_no_clients(name: str) -> None:
 def test_erratic_has_a_list_for_everybody() -> None:
     setup = built("autopath @erratic\nerratic")
     plugin = next(plugin for plugin in setup.plugins if isinstance(plugin, Autopath))
-    found = [b".".join(labels).decode() for labels in plugin.search(query("c.a.example.org."))]
+    search = plugin.search(query("c.a.example.org.").question, CLIENT)
+    found = [b".".join(labels).decode() for labels in search]
     assert found == ["a.example.org", "b.example.org", ""]
 
 
@@ -307,7 +308,8 @@ def client(
     plugin = parsed("autopath @kubernetes", setup)
     assert isinstance(plugin, Autopath)
     setup.views += [view] if view else []
-    return [b".".join(labels).decode() for labels in plugin.search(query(name, peer=(peer, 4321)))]
+    search = plugin.search(query(name).question, (peer, 4321))
+    return [b".".join(labels).decode() for labels in search]
 
 
 def view_of(
@@ -399,9 +401,11 @@ async def resolved(name: str, rcode: int, pods: str = "verified") -> Reply:
 
 
 @pytest.mark.parametrize(("name", "personal"), PERSONAL.items(), ids=PERSONAL)
-async def test_only_what_the_pod_decides_is_not_kept(name: str, personal: bool) -> None:
+async def test_only_what_the_pod_decides_is_for_its_like(name: str, personal: bool) -> None:
     """Any other reply is the same for every client, so it may become a finished answer."""
-    assert (await resolved(name, 3)).until == (0.0 if personal else 9.0)
+    missing = await resolved(name, 3)
+    assert missing.until == (0.0 if personal else 9.0)
+    assert (missing.persona, missing.until_for_persona) == (((), 9.0) if personal else (None, 0.0))
     assert (await resolved(name, 0)).until == 9.0
     assert (await resolved(name, 3, "insecure")).until == 9.0
 
