@@ -77,6 +77,7 @@ class Lookup:
         self._ttl = options.ttl
         folded = [tuple(map(bytes.lower, zone.label)) for zone in options.zones]
         self._zones = {zone: DNSLabel(zone) for zone in folded}
+        self._trees = {zone: wire_name((b"svc", *zone)) for zone in folded}
         self._multicluster = frozenset(
             tuple(map(bytes.lower, zone.label)) for zone in options.multicluster
         )
@@ -169,14 +170,15 @@ class Lookup:
             return self._missing(asked, keys)
         if service.external_name and not port and not protocol:
             return self._alias(asked, keys, service.external_name)
+        if asked.qtype == _SRV:
+            above, pod_names = self._services(asked), self._options.endpoint_pod_names
+            found = targets.targets(service, slices, port, protocol, above, pod_names)
+            if found:
+                return self._srv(asked, keys, found)
         addresses = targets.addresses(service, slices, port, protocol)
         if not addresses:
             return self._missing(asked, keys)
-        if asked.qtype != _SRV:
-            return self._addresses(asked, keys, addresses)
-        zone, pod_names = wire_name(asked.zone.label), self._options.endpoint_pod_names
-        found = targets.targets(service, slices, port, protocol, zone, pod_names)
-        return self._srv(asked, keys, found)
+        return self._addresses(asked, keys, addresses)
 
     def _endpoint(self, asked: _Asked, name: EndpointName) -> Found | RRset:
         service, slices, keys = self._known(asked, name.namespace, name.service)
@@ -269,8 +271,7 @@ class Lookup:
         self, asked: _Asked, keys: Keys, service: Service, found: Sequence[targets.Member]
     ) -> Found | RRset:
         if asked.qtype == _SRV:
-            zone = wire_name(asked.zone.label)
-            return self._srv(asked, keys, targets.hosts(service, found, zone))
+            return self._srv(asked, keys, targets.hosts(service, found, self._services(asked)))
         return self._addresses(asked, keys, [address for _, address, _, _ in found])
 
     def _addresses(self, asked: _Asked, keys: Keys, addresses: Iterable[Address]) -> RRset | NoData:
@@ -278,6 +279,11 @@ class Lookup:
         width = _WIDTHS.get(asked.qtype)
         found = [each for each in dict.fromkeys(addresses) if len(each) == width]
         return self._rrset(asked, keys, found)
+
+    def _services(self, asked: _Asked) -> bytes:
+        """svc.<zone>, below which the names of Services are, in wire form."""
+        zone = asked.zone.label
+        return self._trees.get(zone) or wire_name((b"svc", *zone))
 
     def _srv(self, asked: _Asked, keys: Keys, found: list[Target]) -> RRset | NoData:
         return self._rrset(asked, keys, *records.service_rdatas(found))

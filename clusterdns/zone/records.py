@@ -102,8 +102,8 @@ def service_rdatas(targets: Sequence[Target]) -> tuple[list[bytes], list[Glue]]:
 def _pairs(targets: Sequence[Target]) -> int:
     """How many pairs of address and port there are."""
     ports = targets[0].ports if targets else ()
-    if len(ports) == 1 and all(target.ports is ports for target in targets):
-        return len({target.address or target.host for target in targets})  # nearly always
+    if len(ports) == 1 and all(each.ports is ports for each in targets):
+        return len({each.address or each.host for each in targets})  # nearly always
     return len(
         {(target.address or target.host, port) for target in targets for port in target.ports}
     )

@@ -45,17 +45,20 @@ def targets(
     slices: Iterable[EndpointSlice],
     port: str,
     protocol: str,
-    zone: bytes,
+    services: bytes,
     pod_names: bool,
 ) -> list[Target]:
     """The same as targets of SRV records: the Service's own name, or each endpoint's.
 
-    zone: in wire form, as are the targets' names.
+    services: svc.<zone> in wire form, as are the targets' names.
+    An ExternalName has none.
     """
+    if service.external_name:
+        return []
     if not service.cluster_ips:
-        return hosts(service, members(slices, port, protocol, pod_names), zone)
-    host = wire_below(zone, service.name, service.namespace, "svc")
+        return hosts(service, members(slices, port, protocol, pod_names), services)
     ports = chosen(service.ports, port, protocol)
+    host = wire_below(services, service.name, service.namespace) if ports else None
     return [Target(host, address, ports) for address in service.cluster_ips] if host else []
 
 
@@ -104,12 +107,12 @@ def zonal(
     ]
 
 
-def hosts(service: Service, members: Iterable[Member], zone: bytes) -> list[Target]:
+def hosts(service: Service, members: Iterable[Member], services: bytes) -> list[Target]:
     """The same as targets of SRV records, in wire form; what would be no domain name is left out.
 
     With ServiceImports a name tells in which of several clusters the endpoint is.
     """
-    above = wire_below(zone, service.name, service.namespace, "svc")
+    above = wire_below(services, service.name, service.namespace)
     if above is None:
         return []
     several = isinstance(service, ServiceImport)
