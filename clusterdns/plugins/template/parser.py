@@ -5,26 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterdns.plugins.template.functions import FUNCTIONS
-from clusterdns.plugins.template.nodes import (
-    Body,
-    Break,
+from clusterdns.plugins.template.nodes import Body, If, Leave, Node, Output, Range, Text, Use
+from clusterdns.plugins.template.operands import (
     Command,
     Constant,
-    Continue,
     Fields,
     Function,
-    If,
-    Leave,
-    Node,
     Operand,
-    Output,
     Pipeline,
-    Range,
-    State,
-    Text,
-    Use,
 )
 from clusterdns.plugins.template.scanner import TemplateError, Word, words
+from clusterdns.plugins.template.state import Break, Continue, State
 from clusterdns.plugins.template.values import EvaluationError
 
 DEEPEST = (
