@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from clusterdns import metrics
 from clusterdns.app.corefiles import Corefiles, digest
@@ -41,6 +42,7 @@ class Reloader:
         self._running = ""  # digests
         self._tried: str | None = None  # or the error of what could not be read
         self._told = asyncio.Event()
+        self._pace: Pace | None = None  # None: not drawn since the last load
         self.runs_last_good = False  # and not what is configured
 
     def tell(self) -> None:
@@ -74,7 +76,7 @@ class Reloader:
         told = asyncio.ensure_future(self._told.wait())
         stop = asyncio.ensure_future(stopping.wait())
         try:
-            period = None if times is None else _period(times)
+            period = None if times is None else self._period(times)
             await asyncio.wait((told, stop), timeout=period, return_when=asyncio.FIRST_COMPLETED)
         finally:
             told.cancel()
@@ -82,6 +84,12 @@ class Reloader:
         is_told = self._told.is_set()
         self._told.clear()
         return is_told
+
+    def _period(self, times: ReloadTimes) -> float:
+        """Seconds until the next look: drawn once for each load, as in CoreDNS."""
+        if self._pace is None or self._pace.times != times:
+            self._pace = Pace(times, _drawn(times))
+        return self._pace.period_s
 
     async def _look(self, is_told: bool) -> None:
         """Reads the Corefile, and uses it if it is another one."""
@@ -116,6 +124,7 @@ class Reloader:
             self._refuse(error)
         else:
             self._running = digest(corefile)
+            self._pace = None
             self.runs_last_good = False
             self._tell_running()
             log.info("Reloading complete")
@@ -134,6 +143,13 @@ class Reloader:
         return {("sha512", self._running): 1.0}
 
 
-def _period(times: ReloadTimes) -> float:
-    """Seconds until the next look; replicas that start together spread."""
+class Pace(NamedTuple):
+    """What was drawn of the times that a Corefile asks for."""
+
+    times: ReloadTimes
+    period_s: float
+
+
+def _drawn(times: ReloadTimes) -> float:
+    """Seconds between two looks; replicas that start together spread."""
     return times.interval_s + random.uniform(-times.jitter_s, times.jitter_s) / 2

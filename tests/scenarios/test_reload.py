@@ -13,7 +13,9 @@ import pytest
 
 from clusterdns import metrics
 from clusterdns.app import App, Options, reloading
+from clusterdns.app.corefiles import Corefiles
 from clusterdns.errors import ConfigError
+from clusterdns.plugins.base import ReloadTimes
 from clusterdns.plugins.cache import Cache
 from clusterdns.plugins.forward import hostnames
 from tests.objects import service
@@ -105,6 +107,24 @@ async def test_looks_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         assert "Reloading" not in caplog.text
         server.write(corefile.replace("cluster.local", "other.local"))
         await becomes("10.96.0.1", lambda: answer(server.at, "web.shop.svc.other.local"))
+
+
+async def test_the_time_between_looks_is_drawn_once_a_load(tmp_path: Path) -> None:
+    """As in CoreDNS: a replica keeps its distance to the others."""
+
+    async def exchange(corefile: object, anew: bool) -> None:
+        return
+
+    times = ReloadTimes(30.0, 15.0)
+    path = tmp_path / "Corefile"
+    path.write_text(COREFILE)
+    reloader = reloading.Reloader(Corefiles(str(path)), lambda: times, exchange)
+    periods = {reloader._period(times) for _ in range(50)}
+    assert len(periods) == 1
+    assert 22.5 <= min(periods) <= 37.5
+    assert reloader._period(ReloadTimes(2.0, 0.0)) == 2.0
+    await reloader._look(is_told=True)
+    assert reloader._pace is None
 
 
 BROKEN = {
