@@ -137,7 +137,8 @@ class Router:
         """The route of the longest zone that the question's name is in; None: it is in none.
 
         DS records of a zone are held by its parent (RFC 4035 section 3.1.4.1): a question for them
-        goes to the longest zone above, or to the zone itself if there is none.
+        goes to the longest zone above, or to the zone itself if there is none but the root, as in
+        CoreDNS: a block for all other names hardly has the parent.
 
         query: what blocks with a `view` look at, of several with the same zone in their order;
             needed where the router is `filtered`. A zone that no block takes it for is passed over.
@@ -148,7 +149,10 @@ class Router:
         own = self._at(name, query)
         if own is not None and question.qtype != DS:
             return own
-        return self._above(name, query) or own
+        above = self._above(name, query)
+        if own is not None and (above is None or above.zone == "."):
+            return own
+        return above
 
     def _above(self, name: bytes, query: Query | None) -> Route | None:
         at = 0
