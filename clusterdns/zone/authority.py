@@ -7,12 +7,24 @@ from dnslib import CNAME, RR, DNSLabel
 from clusterdns.zone.masterfile import SOA, Labels, Node, RRset, Zone
 from clusterdns.zone.names import labels_of
 
-A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, NSEC, ANY = 1, 2, 5, 15, 28, 33, 39, 43, 47, 255
+A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
+    1,
+    2,
+    5,
+    15,
+    28,
+    33,
+    39,
+    43,
+    46,
+    47,
+    255,
+)
 SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
 ASTERISK = b"*"
 MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
 MOST_STEPS = 8  # CNAME records one behind the other, CoreDNS's bound
-_SETS_OF_ITS_OWN = frozenset({CNAME_TYPE, NSEC, ANY})  # a CNAME record does not stand for these
+_SETS_OF_ITS_OWN = frozenset({CNAME_TYPE, NSEC})  # a CNAME record does not stand for these
 
 
 @dataclass(slots=True)
@@ -74,22 +86,27 @@ class _Walk:
                 self._missing(labels, depth - 1)
                 return
             is_last = depth == len(folded)
-            if depth > above and NS in node.rrsets and not (is_last and self.qtype == DS):
-                self._refer(node, labels[len(labels) - depth :])
-                return
             if not is_last and DNAME in node.rrsets:
                 self._substitute(node, labels, depth)
+                return
+            if depth > above and NS in node.rrsets and not (is_last and self.qtype == DS):
+                self._refer(node, labels[len(labels) - depth :])
                 return
         self._found(self.zone.nodes[folded], labels)
 
     def _found(self, node: Node, labels: Labels) -> None:
         """The name, or a wildcard for it, exists; labels: the owner of its records."""
-        if CNAME_TYPE in node.rrsets and self.qtype not in _SETS_OF_ITS_OWN:
+        is_alias = CNAME_TYPE in node.rrsets and self.qtype != ANY
+        if is_alias and not (self.qtype in _SETS_OF_ITS_OWN and self.qtype in node.rrsets):
             self.answer.answer += self._records(node, CNAME_TYPE, labels)
             self._follow(node.rrsets[CNAME_TYPE].rdatas[0].label)
             return
         types = sorted(node.rrsets) if self.qtype == ANY else [self.qtype]
         records = [each for rtype in types for each in self._records(node, rtype, labels)]
+        if self.qtype == RRSIG:
+            owner = DNSLabel(labels)
+            signed = [node.signatures[rtype] for rtype in sorted(node.signatures)]
+            records = [each for signatures in signed for each in signatures.records(owner)]
         if not records:
             self._negative(labels)
             return
@@ -144,7 +161,13 @@ class _Walk:
         self.answer.authority += servers.records(DNSLabel(cut))
         if self.do:
             self.answer.authority += self._records(node, DS, cut) or self._records(node, NSEC, cut)
-        self._add_addresses(servers.records(DNSLabel(cut)))
+        below = tuple(label.lower() for label in cut)
+        inside = [
+            record
+            for record in servers.records(DNSLabel(cut))
+            if tuple(label.lower() for label in record.rdata.label.label[-len(below) :]) == below
+        ]
+        self._add_addresses(inside)  # of others the client asks others, as in CoreDNS
 
     def _substitute(self, node: Node, labels: Labels, depth: int) -> None:
         """The name is below one with a DNAME record (RFC 6672 section 3.2)."""

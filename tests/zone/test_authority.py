@@ -403,3 +403,17 @@ def test_root_zone() -> None:
     authority = Authority(read(text, (), "root"))
     assert lines(authority.find((b"x", b"org"), 1).authority) == ["org. 9 NS a.org."]
     assert authority.find((b"com",), 1).rcode == 3
+
+
+def test_beside_coredns() -> None:
+    """What 8,000 questions beside CoreDNS showed."""
+    lines = (
+        "d DNAME t\nd NS ns\nb NS ns.b\nb NS ns\nns.b A 10.0.0.7\n*.cw CNAME ns\n"
+        "s A 10.0.0.8\ns RRSIG A 13 3 300 20400101000000 20200101000000 1 example.org. AAAA\n"
+    )
+    below = find(HEAD + lines, "x.d.example.org. A")
+    assert [record.rname.label[0] for record in below.answer] == [b"d", b"x"]  # DNAME before NS
+    referral = find(HEAD + lines, "x.b.example.org. A")
+    assert [str(record.rname) for record in referral.additional] == ["ns.b.example.org."]
+    assert len(find(HEAD + lines, "s.example.org. RRSIG").answer) == 1
+    assert len(find(HEAD + lines, "x.cw.example.org. NSEC").answer) == 1  # there is no NSEC record
