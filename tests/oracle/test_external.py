@@ -8,9 +8,9 @@ import pytest
 
 from tests.corner_cases import corner_cases
 from tests.objects import Json, endpoint, endpoint_slice, load_balancer, port, service
-from tests.oracle.answers import UNREADABLE, Answer
+from tests.oracle.answers import Answer
 from tests.oracle.asking import Question
-from tests.oracle.comparing import answers, both
+from tests.oracle.comparing import answers, both, differing
 from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
 from tests.oracle.test_transfers import copied
 
@@ -94,13 +94,8 @@ async def test_names(options: str, tmp_path: Path, met: Counter[str]) -> None:
         theirs, _ = await answers(coredns, asked)
         ours, _ = await answers(clusterdns, asked)
     existing = {q.name for q in asked if _exists(theirs[q])}
-    differences = []
-    for question in asked:
-        raw, answer = theirs[question] or UNREADABLE, ours[question] or UNREADABLE
-        rule = _rule(question, raw, answer, existing)
-        met[rule or "questions"] += 1
-        if raw.said() != answer.said() and not rule:
-            differences.append(f"{question}\n  CoreDNS    {raw}\n  clusterdns {answer}")
+    rule = partial(_rule, existing)
+    differences = differing(asked, theirs, ours, rule, met)
     assert not differences, "\n".join(differences[:12])
 
 
@@ -108,7 +103,7 @@ def _exists(reply: Answer | None) -> bool:
     return reply is not None and reply.rcode == "NOERROR"
 
 
-def _rule(question: Question, raw: Answer, ours: Answer, existing: set[str]) -> str:
+def _rule(existing: set[str], question: Question, raw: Answer, ours: Answer) -> str:
     """The number of the difference that this is; "" where it is none."""
     nodata = ours.rcode == "NOERROR" and not ours.answer and raw.rcode == "NXDOMAIN"
     if nodata and question.name in existing:

@@ -1,6 +1,7 @@
 """Zones of several clusters, asked of CoreDNS and of clusterdns."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.corner_cases import corner_cases
 from tests.objects import Json, endpoint, endpoint_slice, port
 from tests.oracle.answers import UNREADABLE, Answer
 from tests.oracle.asking import Question
-from tests.oracle.comparing import answers, both
+from tests.oracle.comparing import answers, both, differing
 from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
 
 pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
@@ -95,17 +96,12 @@ async def test_names(tmp_path: Path, met: Counter[str]) -> None:
         theirs, _ = await answers(coredns, asked)
         ours, _ = await answers(clusterdns, asked)
     existing = {q.name for q in asked if (raw := theirs[q]) and raw.rcode == "NOERROR"}
-    differences = []
-    for question in asked:
-        raw, answer = theirs[question] or UNREADABLE, ours[question] or UNREADABLE
-        rule = _rule(question, raw, answer, existing)
-        met[rule or "questions"] += 1
-        if raw.said() != answer.said() and not rule:
-            differences.append(f"{question}\n  CoreDNS    {raw}\n  clusterdns {answer}")
+    rule = partial(_rule, existing)
+    differences = differing(asked, theirs, ours, rule, met)
     assert not differences, "\n".join(differences[:12])
 
 
-def _rule(question: Question, raw: Answer, ours: Answer, existing: set[str]) -> str:
+def _rule(existing: set[str], question: Question, raw: Answer, ours: Answer) -> str:
     """The number of the difference that this is; "" where it is none."""
     if question.qtype == 12 and raw.said() == UNREADABLE.said() and ours.rcode == "NXDOMAIN":
         return "D19"

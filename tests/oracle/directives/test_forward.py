@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.oracle.answers import Answer
 from tests.oracle.asking import Edns, Question
+from tests.oracle.comparing import answers
 from tests.oracle.directives.scripts import ANSWERS
 from tests.oracle.sides import (
     Rules,
@@ -30,6 +31,11 @@ def flipped(octets: bytes) -> list[bytes]:
     return [bytes([octets[0] ^ 0xFF]) + octets[1:], octets]
 
 
+def misled(octets: bytes) -> list[bytes]:
+    """The reply to another question first."""
+    return [octets[:13] + b"x" + octets[14:], octets]
+
+
 FIRST = dict(ANSWERS) | {
     "first": Said("@ 300 A 192.0.2.101"),
     "cut": Said("@ 300 A 192.0.2.1", flags=0x0280),
@@ -44,6 +50,7 @@ FIRST = dict(ANSWERS) | {
     "trailing": Said("@ 300 A 192.0.2.5", mangle=lambda octets: [octets + b"junk"]),
     "bits": Said("@ 300 A 192.0.2.6", flags=0x0000),
     "allbits": Said("@ 300 A 192.0.2.7", flags=0x04A0),
+    "misled": Said("@ 300 A 192.0.2.10", mangle=misled),
     "slow": Said("@ 300 A 192.0.2.8", after_s=0.3),
     "opt": Said("@ 300 A 192.0.2.9", edns=b""),
 }
@@ -65,7 +72,13 @@ BLOCKS = (
     "forward . 127.0.0.1:1 {\n max_connect_attempts 1\n }",
     "bufsize 700\n forward . @0",
 )
-LABELS = ("www", *(each for each in FIRST if each and each != "options"), "x.www", "both", "x.srv")
+LABELS = (
+    "www",
+    *(each for each in FIRST if each not in ("", "options", "misled")),
+    "x.www",
+    "both",
+    "x.srv",
+)
 
 
 def corefile() -> str:
@@ -147,3 +160,16 @@ async def test_upstreams(tmp_path: Path, met: Counter[str]) -> None:
     async with sides(corefile(), tmp_path, [FIRST, SECOND]) as pair:
         await compare(pair, questions(), EXPECTED, met, ours_as=cut)
         same_questions(pair, seen_as)
+
+
+async def test_the_reply_to_another_question(tmp_path: Path, met: Counter[str]) -> None:
+    """D31: FORMERR in CoreDNS, here the right one is waited for."""
+    question = Question("misled.z0.test.", 1)
+    async with sides(corefile(), tmp_path, [FIRST, SECOND]) as pair:
+        (theirs, _), (ours, _) = [await answers(side.port, [question]) for side in pair]
+    raw, answer = theirs[question], ours[question]
+    assert raw is not None
+    assert answer is not None
+    assert (raw.rcode, answer.rcode) == ("FORMERR", "NOERROR")
+    assert [record.data for record in answer.answer] == ["192.0.2.10"]
+    met["D31"] += 1
