@@ -49,6 +49,15 @@ class Histogram:
         """Counts a figure. values: of the labels, in their order."""
         self.put(bisect_left(self.bounds, figure), figure * times, times, *values)
 
+    def add(self, figure: float, labels: Labels) -> None:
+        """Counts a figure, label values given as one."""
+        buckets = self.buckets.get(labels)
+        if buckets is None:
+            self.observe(figure, *labels)
+            return
+        buckets[bisect_left(self.bounds, figure)] += 1
+        self.sums[labels] += figure
+
     def put(self, bucket: int, total: float, times: int, *values: str) -> None:
         """Counts figures that somebody else has put into a bucket, and their total."""
         buckets = self.buckets.get(values)

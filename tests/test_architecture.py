@@ -32,7 +32,8 @@ CONVERSIONS = {"socket.inet_ntop", "socket.inet_pton", "socket.AF_INET", "socket
 # Who may see aiohttp: the API's client, the pages, and upstreams that are asked by HTTPS.
 HTTP = ("cluster/apiserver", "cluster/client.py", "web/", "plugins/forward/https.py")
 # What one plugin may see of the others.
-SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.waiter", "plugins.zonefiles"}
+SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.passage", "plugins.waiter"}
+SHARED |= {"plugins.zonefiles"}
 SHARED |= {"plugins.refusals"}
 SHARED |= {f"plugins.expressions{name}" for name in ("", ".functions", ".lines", ".values")}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -7,6 +7,7 @@ from dnslib import RD, RR
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, bare
+from clusterdns.plugins.passage import Passage
 
 ANY, HINFO = 255, 13
 TTL = 8482  # CoreDNS's: long, as nothing about it changes
@@ -22,6 +23,9 @@ class Any(Plugin):
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Any":
         bare(directives, setup)
         return cls()
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage()
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         if query.question.qtype != ANY:

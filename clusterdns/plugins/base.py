@@ -22,8 +22,10 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, no_arguments
 from clusterdns.errors import ConfigError, MalformedMessage, Place, ResolveError
+from clusterdns.plugins.passage import Came, Passage
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import AA, AD, RA, TC
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received, Sections, sections
 from clusterdns.zone.index import Index, Key
@@ -70,6 +72,7 @@ class Query:
     view: str = ""  # of the server block (`view`)
     depth: int = 0  # how many inner queries deep, see `inner`
     labels: "dict[str, Label] | None" = None  # what plugins tell of it (`metadata`); None: nothing
+    came: Came | None = None  # what an upstream has said already, see `plugins.passage`
 
     def inner(self, question: Question) -> "Query":
         """A query for another question by the same client, to be given to `exchange.resolve`.
@@ -296,6 +299,13 @@ class Plugin:
     def metadata(self, query: Query) -> "Mapping[str, Label]":
         """What it can tell of a query to others, by label: DIRECTIVE/NAME (`metadata`)."""
         return {}
+
+    def passage(self, server: str, view: str) -> Passage | None:
+        """What is asked of it with plain questions that go to an upstream; None: `resolve` is.
+
+        server, view: as in metrics; of the socket that the questions come by, and of the block.
+        """
+        return None
 
     def zone_copy(self, question: Question) -> ZoneCopy | None:
         """The zone of this name as a whole (`transfer`); None: it has no such zone.
@@ -556,14 +566,14 @@ class Zones:
         self._wire = {Question.of(name, 0).folded: name for name in self.names}
         self._ends = tuple(self._wire)
 
-    def __contains__(self, question: Question) -> bool:
+    def __contains__(self, question: Question | Plain) -> bool:
         return self.match(question) is not None
 
     def exact(self, question: Question) -> str | None:
         """The zone of this very name, as it was given; None: there is none."""
         return self._wire.get(question.folded)
 
-    def match(self, question: Question) -> str | None:
+    def match(self, question: Question | Plain) -> str | None:
         """The longest zone that the name is in, as it was given; None: it is in none."""
         name = question.folded
         if not name.endswith(self._ends):

@@ -7,6 +7,7 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, integer
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire.edns import OUR_SIZE
 
 LEAST, MOST = 512, 4096  # octets, RFC 6891 sections 6.2.3 and 6.2.5
@@ -30,6 +31,9 @@ class Bufsize(Plugin):
         if first.block is not None:
             raise ConfigError("bufsize takes no block", first.name.place)
         return cls(integer(words[0], LEAST, MOST) if words else OUR_SIZE)
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage(stops=lambda asked, now: asked.has_opt and asked.size > self.edns_size)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         """Only UDP and queries with an OPT record: others have a limit of their own."""

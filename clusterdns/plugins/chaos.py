@@ -12,6 +12,7 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import refuse_brace
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire.question import Question
 
 CH = 3
@@ -49,6 +50,9 @@ class Chaos(Plugin):
         version = words[0] if words else _text(f"clusterdns-{__version__}")
         authors = sorted(set(words[1:])) or [_text("the maintainers of clusterdns")]
         return cls(version, authors, _text(socket.gethostname()))
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage()
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question

@@ -11,6 +11,7 @@ from clusterdns.corefile.values import arguments, duration, no_arguments
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.logs import duration_text
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, once, read_options
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire.texts import type_text
 
 LEVELS = {
@@ -91,6 +92,9 @@ class Errors(Plugin):
                     f"invalid log file {word.text!r}: errors go to stdout only", word.place
                 )
         return plugin
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage()
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         try:

@@ -21,6 +21,7 @@ from clusterdns.plugins.base import (
     first_argument,
     read_options,
 )
+from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.zonefiles import ZoneFile, answer, waited, zone_copy
 from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
@@ -67,6 +68,9 @@ class File(Plugin):
             found = _Options(directive, setup, passing)
             files |= dict.fromkeys(found.files(), found.reload_s)
         return cls(files, fallthrough, setup.forget, setup.changed)
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage(dict.fromkeys(self._zones.names))
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question

@@ -19,6 +19,8 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, network, one_argument
 from clusterdns.errors import ConfigError, Place, ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, read_options
+from clusterdns.plugins.passage import Passage
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import with_addresses
 
@@ -69,13 +71,22 @@ class LoadBalance(Plugin):
         if reply is None or reply.rcode or qtype in TRANSFERS:
             return reply
         if self.weights is None:
-            if reply.received is not None and not self.preferred and _shuffle_octets(reply):
-                return reply
-            return _ordered(reply, partial(_shuffled, self.preferred))
+            return self._rotated(reply)
         if qtype not in WEIGHTED_TYPES:
             return reply
         reply = _ordered(reply, self.weights.ordered)
         return reply.rests_on((), query.received + WEIGHTED_HOLD_S) if reply.reorder else reply
+
+    def passage(self, server: str, view: str) -> Passage | None:
+        return Passage(back=self._back) if self.weights is None else None
+
+    def _back(self, asked: Plain, reply: Reply, now: float) -> Reply:
+        return reply if reply.rcode else self._rotated(reply)
+
+    def _rotated(self, reply: Reply) -> Reply:
+        if reply.received is not None and not self.preferred and _shuffle_octets(reply):
+            return reply
+        return _ordered(reply, partial(_shuffled, self.preferred))
 
     async def serve(self, stopping: asyncio.Event) -> None:
         if self.weights:

@@ -14,6 +14,7 @@ from clusterdns.corefile.values import no_arguments
 from clusterdns.errors import ConfigError
 from clusterdns.metrics import Counter
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Upstream, Zones, once
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire.question import Question
 
 HINFO, REFUSED = 13, 5
@@ -61,6 +62,9 @@ class Loop(Plugin):
         if directive.block is not None:
             raise ConfigError("loop takes no block", directive.name.place)
         return cls(setup.zones[0] if setup.zones else ".", setup.upstreams)
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage()
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         if query.question.qtype == HINFO and self._probes:

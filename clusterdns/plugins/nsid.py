@@ -7,6 +7,7 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import refuse_brace
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, once
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire.edns import Option
 
 NSID = 3  # the option's code
@@ -34,6 +35,9 @@ class Nsid(Plugin):
             place = directive.arguments[0].place
             raise ConfigError(f"{len(data)} octets are too much to tell, over {MOST}", place)
         return cls(data)
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage()
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         reply = await next(query)

@@ -14,6 +14,7 @@ from clusterdns.server.finished import Finished
 from clusterdns.server.table import Table
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import Message
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key
 
@@ -104,7 +105,7 @@ class Answers:
         key: Hashable,
         octets: bytes,
         reply: Reply,
-        question: Question,
+        question: Question | Plain,
         now: float,
         kind: Kind | None = None,
         sizes: tuple[int, int] = (0, 0),

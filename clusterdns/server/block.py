@@ -19,6 +19,7 @@ _STRENGTH = list(Sees)  # from what needs least to what needs most
 class Block:
     """One server block of the Corefile: zones, and the plugins that answer below them.
 
+    resolving: those of the plugins that queries pass, in their order.
     keeps: finished answers may be kept: every plugin's answer is decided by the question.
     recursive: replies have RA set, since some plugin asks upstreams (`forward`).
     any_class: classes other than IN are given to the plugins too.
@@ -38,7 +39,7 @@ class Block:
         resolve of their own among them."""
         self.zones = tuple(zones)
         self.plugins = tuple(plugins)
-        chain = [plugin for plugin in plugins if plugin.in_chain()]
+        chain = self.resolving = [plugin for plugin in plugins if plugin.in_chain()]
         self.sees = max(
             [plugin.sees for plugin in chain], key=_STRENGTH.index, default=Sees.QUESTION
         )

@@ -154,6 +154,44 @@ class Tally:
             )
 
 
+class Series:
+    """Queries of one zone that are relayed: `Tally.ask` for the same few kinds again and again."""
+
+    _MOST = 4096  # kinds looked up; beyond it begins anew, which costs a microsecond each
+
+    def __init__(self, tally: Tally, zone: str, plugin: str) -> None:
+        """plugin: see Outcome."""
+        self._tally = tally
+        self._zone, self._plugin = zone, plugin
+        self._kinds: dict[int, Kind] = {}
+        self._labels = (tally.server, zone, "")
+
+    def ask(
+        self,
+        qtype: int,
+        do: bool,
+        rcode: int,
+        request_size: int,
+        response_size: int,
+        seconds: float,
+    ) -> Kind:
+        """Counts a query and its reply, and gives the kind that it is of."""
+        key = ((qtype << 5 | do << 4 | rcode) << 16 | request_size) << 16 | response_size
+        kind = self._kinds.get(key)
+        if kind is None:
+            outcome = Outcome(self._zone, "", qtype, do, rcode, self._plugin)
+            kind = self._tally.ask(outcome, request_size, response_size, seconds)
+            if len(self._kinds) >= self._MOST:
+                self._kinds.clear()
+            self._kinds[key] = kind
+            return kind
+        kind.asked += 1
+        kind.request_octets += request_size
+        kind.response_octets += response_size
+        metrics.dns_duration.add(seconds, self._labels)
+        return kind
+
+
 class Batches:
     """How long hits took: each wake-up's time, in equal parts to the hits of that wake-up.
 

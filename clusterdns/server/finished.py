@@ -7,6 +7,7 @@ from clusterdns.plugins.base import Reply
 from clusterdns.server.counting import Kind
 from clusterdns.wire.edns import OPT
 from clusterdns.wire.patch import SOA, records, soa_serials, ttl_offsets, with_name, with_serials
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
 
 # So many orders of the records are handed out in turn (`loadbalance`): the replies to the first
@@ -59,7 +60,7 @@ class Finished:
         self,
         octets: bytes,
         reply: Reply,
-        question: Question,
+        question: Question | Plain,
         kind: Kind | None = None,
         sizes: tuple[int, int] = (0, 0),
     ) -> None:
@@ -120,7 +121,7 @@ class Finished:
             return octets
         return with_name(octets, name) if self._is_spelling_free() else None
 
-    def takes(self, octets: bytes, reply: Reply, question: Question, now: float) -> bool:
+    def takes(self, octets: bytes, reply: Reply, question: Question | Plain, now: float) -> bool:
         """Takes one more order of the same records; False: it is another answer."""
         if self._orders is None or not reply.reorder or reply.keys != set(self.keys):
             return False

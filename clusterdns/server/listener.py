@@ -136,6 +136,8 @@ class Listener:
             tcp.limits = limits or tcp.limits
         for responder in self._responders:
             responder.router = router
+        for udp in self._udp:
+            udp.relay.route(router)
         for answers in self._answers:
             answers.clear()
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from clusterdns import metrics
 from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.plugins.base import LongReply, Query, Reply
+from clusterdns.plugins.passage import Came
 from clusterdns.server.answers import Answers, Look, key_of
 from clusterdns.server.block import Route, Router, serves_class
 from clusterdns.server.counting import DROPPED, Kind, Outcome
@@ -63,17 +64,34 @@ class Responder:
         self._untold = 0  # failures since the last traceback
 
     def respond(
-        self, octets: bytes, peer: tuple[str, int], now: float
+        self, octets: bytes, peer: tuple[str, int], now: float, came: Came | None = None
     ) -> bytes | Steps[bytes | None] | None:
         """The reply, or None for none, or Steps if a plugin waits for something.
 
         peer: address without IPv6 scope, and port. now: monotonic seconds.
+        came: what an upstream has said already to this query of that time.
         No octets and no plugin make it raise anything. Cancelled, it gives SERVFAIL.
         """
-        return start(self._respond(octets, peer, now))
+        return start(self._respond(octets, peer, now, came))
 
-    async def _respond(self, octets: bytes, peer: tuple[str, int], now: float) -> bytes | None:
-        began = time.monotonic()
+    def finished(
+        self, octets: bytes, reply: Reply, route: Route, peer: tuple[str, int], now: float
+    ) -> tuple[bytes, int]:
+        """The octets of a reply to this query, which parses; and how many it would have had without
+        compression and truncation."""
+        message = parse(octets)
+        finished = _finish(message, reply, route, self._query(octets, message, peer, now))
+        return finished, _size(message, reply, finished)
+
+    def failed(self, octets: bytes, peer: tuple[str, int]) -> bytes:
+        """The reply to a query that ended in the exception being handled; counts and logs it."""
+        self._failed(peer)
+        return header_reply(octets, SERVFAIL)
+
+    async def _respond(
+        self, octets: bytes, peer: tuple[str, int], now: float, came: Came | None
+    ) -> bytes | None:
+        began = time.monotonic() if came is None else now
         try:
             screened = screen(octets)
             if screened is not None:
@@ -81,17 +99,16 @@ class Responder:
             message = parse(octets)
             viewed = self._query(octets, message, peer, now) if self.router.filtered else None
             route = self.router.find(message.question, viewed)
-            asked = _Asked(octets, message, route, began)
+            asked = _Asked(octets, message, route, began, came)
             return await self._answer(asked, peer, now)
         except MalformedMessage as error:
             rcode = error.rcode
             return self._rejected(None if rcode is None else malformed_reply(octets, rcode))
         except Exception:  # an edge: one query may not end the server
-            self._failed(peer)
-            return header_reply(octets, SERVFAIL)
+            return self.failed(octets, peer)
 
     async def _answer(self, asked: "_Asked", peer: tuple[str, int], now: float) -> bytes | None:
-        octets, message, route, began = asked
+        octets, message, route, began, came = asked
         if (rcode := self._refused(message, route)) is not None:
             return self._error(asked, rcode, DROPPED)
         assert route is not None
@@ -105,7 +122,7 @@ class Responder:
                 self._answers.count_second_look(look, len(octets), time.monotonic() - began)
                 return known
         query = self._query(octets, message, peer, now)
-        query.zone, query.view = route.zone, route.block.view
+        query.zone, query.view, query.came = route.zone, route.block.view, came
         epoch = self._answers.epoch
         try:
             is_notify = message.opcode == NOTIFY
@@ -154,7 +171,7 @@ class Responder:
 
     def _several(self, asked: "_Asked", reply: LongReply, query: Query) -> Begun:
         """The first message of a long reply; it is counted when the last one has been made."""
-        _, message, route, _ = asked
+        message, route = asked.message, asked.route
         assert route is not None
         flags, edns = _head(message, reply, route, query)
         records = chain(reply.answer, reply.rest)
@@ -187,7 +204,7 @@ class Responder:
         self, asked: "_Asked", zone: str, rcode: int | None, plugin: str, size: int
     ) -> Kind | None:
         """Counts a query; None: its server block is not counted. size: octets of the reply."""
-        octets, message, route, began = asked
+        octets, message, route, began, _ = asked
         block = None if route is None or zone is DROPPED else route.block
         if block is not None and not block.counted:
             return None
@@ -229,6 +246,7 @@ class _Asked(NamedTuple):
     message: Message
     route: Route | None
     began: float  # monotonic seconds
+    came: Came | None
 
 
 def _looks(key: Hashable, persona: Hashable) -> Iterator[Hashable]:

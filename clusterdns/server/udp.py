@@ -8,6 +8,7 @@ from functools import partial
 
 from clusterdns import metrics
 from clusterdns.server.answers import Answers
+from clusterdns.server.relay import Relay
 from clusterdns.server.respond import Responder
 from clusterdns.server.source import SPACE, Ancillary, needs_source, reply_source
 from clusterdns.server.steps import Steps
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 class Udp:
     """The datagrams of one socket.
 
+    relay: takes what goes to an upstream and back as octets.
     last_query: monotonic second of the last wake-up by datagrams; 0.0: none yet.
     """
 
@@ -34,6 +36,7 @@ class Udp:
         self._answers = answers
         self._responder = responder
         self._under_way = under_way
+        self.relay = Relay(responder, answers, under_way)
         self.last_query = 0.0
         self._others, self._others_s = 0, 0.0  # queries of this wake-up that were no hits, and time
         self._drain = self._drain_with_source if needs_source(sock) else self._drain_plain
@@ -107,12 +110,13 @@ class Udp:
         if self._under_way.full:
             metrics.overload_drops.add("udp")
             return
-        host = peer[0].partition("%")[0]  # without the scope of a link-local address
-        reply = self._responder.respond(query, (host, peer[1]), now)
-        if isinstance(reply, Steps):
-            self._under_way.add(reply, send)
-        else:
-            send(reply)
+        client = peer[0].partition("%")[0], peer[1]  # without the scope of a link-local address
+        if not self.relay.takes(query, client, send, now):
+            reply = self._responder.respond(query, client, now)
+            if isinstance(reply, Steps):
+                self._under_way.add(reply, send)
+            else:
+                send(reply)
         self._others_s += time.monotonic() - began
 
     def _send(self, peer: tuple[str, int], reply: bytes | None) -> None:

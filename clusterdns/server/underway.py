@@ -24,16 +24,28 @@ class UnderWay:
         self._query_time_s = query_time_s
         self._ends: dict[Steps[bytes | None], float] = {}  # loop time; the first to end first
         self._timer: asyncio.TimerHandle | None = None
+        self._relayed = 0  # queries that keep their time themselves
         self._none = asyncio.Event()
         self._none.set()
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._ends) + self._relayed
 
     @property
     def full(self) -> bool:
         """Whether the next query must be dropped. Its client asks again; a queue grows old."""
-        return len(self._ends) >= self._limit
+        return len(self._ends) + self._relayed >= self._limit
+
+    def enter(self) -> None:
+        """Counts a query that ends by itself, in time."""
+        self._relayed += 1
+        if self._relayed == 1:
+            self._none.clear()
+
+    def leave(self) -> None:
+        """It has ended."""
+        self._relayed -= 1
+        self._settle()
 
     def add(self, steps: Steps[bytes | None], send: Send) -> None:
         """Follows a query to its end, and has `send` called with its reply."""
@@ -65,9 +77,13 @@ class UnderWay:
     ) -> None:
         del self._ends[steps]
         if not self._ends:
-            self._none.set()
             self._stop_timer()
+        self._settle()
         send(reply)
+
+    def _settle(self) -> None:
+        if not self._relayed and not self._ends:
+            self._none.set()
 
     def _cancel_late(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ import dns.message
 import pytest
 
 from clusterdns import metrics
-from clusterdns.app.reloading import _period
+from clusterdns.app.reloading import _drawn
 from clusterdns.plugins.base import ReloadTimes
 from tests.scenarios.asking import At, answer
 from tests.scenarios.test_manifests import WEB
@@ -138,6 +138,6 @@ async def test_twenty_reloads(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     ],
 )
 def test_period(times: ReloadTimes, least: float, most: float) -> None:
-    found = [_period(times) for _ in range(200)]
+    found = [_drawn(times) for _ in range(200)]
     assert least <= min(found) <= max(found) <= most
     assert (max(found) - min(found) > 0.8 * (most - least)) or least == most

@@ -15,6 +15,7 @@ from clusterdns.plugins.cache.survey import Survey, is_about, survey, survey_rec
 from clusterdns.plugins.cache.table import FAILURES, SUCCESS, Entry, judged
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.message import NOERROR, NXDOMAIN, encode, reply_flags
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.received import Received, received, sections, with_ttl
 
@@ -57,6 +58,10 @@ def take(
             told = survey(found, question, unix)
     except (MalformedMessage, ResolveError):  # rdata that is none: the client may make sense of it
         return Taken(reply)
+    return _taken(reply, found, told, rules, now)
+
+
+def _taken(reply: Reply, found: Received, told: Survey, rules: Rules, now: float) -> Taken:
     store, ttl = judged(told, rules)
     reply.received = found = with_ttl(found, told.ttls_at, ttl)
     entry = None
@@ -64,6 +69,23 @@ def take(
         entry = Entry(store, found, told.ttls_at, ttl, now, sent_ttl=ttl)
         _carry(reply, told, entry)
     return Taken(reply, entry, may_replace=_may_replace(told, rules))
+
+
+def take_plain(
+    reply: Reply, asked: Plain, rules: Rules, now: float, unix: int | None = None
+) -> Taken | None:
+    """The same for an upstream's reply to a plain question; None: `take` has to do it, since the
+    reply is not as usual."""
+    found = reply.received
+    if found is None or found.start != asked.end:
+        return None
+    try:
+        told = survey(found, asked, unix)
+    except MalformedMessage:
+        return None
+    if told.unpointed:
+        return None
+    return _taken(reply, found, told, rules, now)
 
 
 def _own(reply: Reply, question: Question, rules: Rules, now: float) -> Taken:

@@ -17,12 +17,14 @@ from clusterdns.metrics import Labels
 from clusterdns.plugins.base import Aging, Plugin, Query, Reply, Resolve, Setup, Zones, once
 from clusterdns.plugins.cache import figures
 from clusterdns.plugins.cache.background import Background
-from clusterdns.plugins.cache.intake import Taken, take
+from clusterdns.plugins.cache.intake import Taken, take, take_plain
 from clusterdns.plugins.cache.options import Rules, Stale, read
 from clusterdns.plugins.cache.table import DENIAL, SUCCESS, Entry, Table
+from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.waiter import Waiter
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.message import AD, CD, NXDOMAIN
+from clusterdns.wire.plain import Plain
 from clusterdns.zone.index import Key
 
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)
@@ -93,6 +95,12 @@ class Cache(Plugin):
         if isinstance(before, Cache) and before.rules == self.rules:
             self.table = before.table
 
+    def passage(self, server: str, view: str) -> Passage | None:
+        """AD tells upstreams that we know what it means in their reply (RFC 6840 section 5.7)."""
+        if self._zones is not None:
+            return None
+        return Passage(stops=self._knows, back=partial(self._came, server, view), flags=AD)
+
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         if not self._takes(query):
             return await next(query)
@@ -109,7 +117,27 @@ class Cache(Plugin):
             return await self._expired(known, self.rules.stale, now)
         if self._prefetches(entry, now):
             self._ask_behind(known, self._prefetch)
-        return self._reply(entry, now, query)
+        return self._reply(entry, now, query.server, query.view)
+
+    def _knows(self, asked: Plain, now: float) -> bool:
+        return self.table.find(asked.key, now) is not None
+
+    def _came(self, server: str, view: str, asked: Plain, reply: Reply, now: float) -> Reply | None:
+        """What `_ask` does with a reply, if that is as usual."""
+        unix = int(self._unix()) if asked.do else None
+        taken = take_plain(reply, asked, self.rules, now, unix)
+        if taken is None:
+            return None
+        block = server, self._zones_label, view
+        figures.requests.values[block] += 1
+        figures.misses.values[block] += 1
+        entry = taken.entry
+        if entry is None or asked in self._unkept[entry.store]:
+            return taken.reply
+        self._blocks.add((server, view))
+        if gone := self.table.put(asked.key, entry):
+            figures.evictions.add(server, entry.store, self._zones_label, view, by=gone)
+        return self._reply(entry, now, server, view)
 
     def _takes(self, query: Query) -> bool:
         """Whether this may answer. A query with more than a question (a TSIG, say) is nobody
@@ -127,7 +155,9 @@ class Cache(Plugin):
             return None
         taken = self._taken(reply, query)
         entry = self._keep(key, taken, query, epoch)
-        return taken.reply if entry is None else self._reply(entry, entry.stored, query)
+        if entry is None:
+            return taken.reply
+        return self._reply(entry, entry.stored, query.server, query.view)
 
     def _taken(self, reply: Reply, query: Query) -> Taken:
         unix = int(self._unix()) if query.edns is not None and query.edns.do else None
@@ -148,7 +178,7 @@ class Cache(Plugin):
             figures.evictions.add(*self._of_store(entry, query), by=gone)
         return entry
 
-    def _reply(self, entry: Entry, now: float, query: Query) -> Reply:
+    def _reply(self, entry: Entry, now: float, server: str, view: str) -> Reply:
         """The reply of this second, which counts itself down until it is over."""
         left = entry.left(now)
         end = entry.end
@@ -163,7 +193,7 @@ class Cache(Plugin):
             reply.until = entry.turn(left)
             if end > reply.until:
                 reply.aging = Aging(entry.stored, entry.ttl, end, entry.ttls_at)
-        reply.sent_again = partial(self._sent_again, entry, query.server, query.view)
+        reply.sent_again = partial(self._sent_again, entry, server, view)
         return reply
 
     async def _expired(self, known: Known, stale: Stale, now: float) -> Reply | None:
@@ -263,7 +293,7 @@ class Cache(Plugin):
         if entry is None:
             return taken.reply
         entry.hits, entry.last_hit = old.hits, old.last_hit
-        return self._reply(entry, entry.stored, query)
+        return self._reply(entry, entry.stored, query.server, query.view)
 
     def _prefetches(self, entry: Entry, now: float) -> bool:
         """Counts a query; whether the reply is to be asked for anew before its end."""

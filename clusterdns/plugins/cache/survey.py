@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dnslib import QTYPE, RR, DNSLabel
 
 from clusterdns.wire.patch import name_at, skip_name
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.received import Received
 
@@ -69,7 +70,7 @@ def is_about(found: Received, question: Question) -> bool:
     return asked == wanted or (asked[-4:] == wanted[-4:] and asked[:-4].lower() == question.folded)
 
 
-def survey(found: Received, question: Question, unix: int | None = None) -> Survey:
+def survey(found: Received, question: Question | Plain, unix: int | None = None) -> Survey:
     """What octets from an upstream hold.
 
     unix: seconds, when signatures matter to the client (DO). Their times are not looked at if None.
@@ -126,7 +127,7 @@ def survey_records(
     return told
 
 
-def is_answered(links: Iterable[Link], question: Question) -> bool:
+def is_answered(links: Iterable[Link], question: Question | Plain) -> bool:
     """Whether the type asked for stands where the chain of aliases ends.
 
     An owner with two different aliases, and a chain that comes back to itself, end nowhere.
@@ -152,7 +153,7 @@ def is_answered(links: Iterable[Link], question: Question) -> bool:
 
 
 def _answers_octets(
-    octets: bytes, links: Sequence[tuple[int, int, int, int]], question: Question
+    octets: bytes, links: Sequence[tuple[int, int, int, int]], question: Question | Plain
 ) -> bool:
     qtype, qclass = question.qtype, question.qclass
     if all(rtype != QTYPE.CNAME for _, rtype, _, _ in links):
@@ -174,7 +175,7 @@ def _answers_octets(
 
 
 def _is_unpointed(
-    octets: bytes, links: Sequence[tuple[int, int, int, int]], question: Question
+    octets: bytes, links: Sequence[tuple[int, int, int, int]], question: Question | Plain
 ) -> bool:
     for owner, _, _, _ in links:
         if octets[owner] < 0xC0 and name_at(octets, owner).lower() == question.folded != b"\0":

@@ -4,7 +4,7 @@ No socket and no clock: octets and numbers come in, values go out.
 """
 
 import struct
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -12,6 +12,7 @@ from clusterdns.errors import MalformedMessage
 from clusterdns.plugins.base import Query
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import OPCODE, QR, RD, TC
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.received import Received, received
 
@@ -33,12 +34,13 @@ class Asked:
     """A question in the octets that upstreams get.
 
     rest: the message behind its id. question: name as spelled by the client, type and class.
-    key: all that decides the reply, so that who asks the same may share it; None: share nothing.
+    key: all that decides the reply, letters folded, so that who asks the same may share it; None:
+        share nothing.
     """
 
     __slots__ = ("_folded", "key", "question", "rest")
 
-    def __init__(self, question: bytes, rest: bytes, key: Hashable) -> None:
+    def __init__(self, question: bytes, rest: bytes, key: bytes | None) -> None:
         self.question = question
         self.rest = rest
         self.key = key
@@ -53,13 +55,11 @@ class Asked:
         return question[-4:] == self.question[-4:] and question[:-4].lower() == self._folded
 
 
-def asked(query: Query, transport: Hashable) -> Asked:
+def asked(query: Query) -> Asked:
     """The client's query as it is, but for its id and for options between it and us.
 
     Made anew from its parts, since plugins may have changed them; only what holds more than a
     question and an OPT record (IXFR, TSIG) goes on octet by octet, if its question is unchanged.
-
-    transport: what else decides the reply.
     """
     question, edns = query.question, query.edns
     wire = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
@@ -70,8 +70,14 @@ def asked(query: Query, transport: Hashable) -> Asked:
             return Asked(wire, octets[2:], None)
     opt = b"" if edns is None else _for_upstreams(edns).pack()
     head = _FLAGS_AND_COUNTS.pack(query.flags & ~QR, 1, 0, 0, edns is not None)
-    key = (question.name.lower(), wire[-4:], head, opt, transport)
-    return Asked(wire, head + wire + opt, key)
+    return Asked(wire, head + wire + opt, head + question.folded + wire[-4:] + opt)
+
+
+def asked_plain(question: Plain, flags: int) -> Asked:
+    """A client's query as it is, with these header bits; what `asked` makes of it."""
+    octets = question.octets
+    rest = octets[2:] if flags == question.flags else flags.to_bytes(2, "big") + octets[4:]
+    return Asked(octets[HEADER : question.end], rest, rest)
 
 
 def probe(question: Question, recursive: bool = True) -> Asked:

@@ -12,7 +12,7 @@ from clusterdns.plugins.forward.attempt import Attempt
 from clusterdns.plugins.forward.exchange import Asked, Walk
 from clusterdns.plugins.forward.options import Options
 from clusterdns.plugins.forward.upstream import Upstream
-from clusterdns.plugins.waiter import Waiter
+from clusterdns.plugins.passage import Told
 from clusterdns.wire.received import Received
 
 # Before everybody is asked again. With an upstream that refuses at once and any number of attempts
@@ -32,7 +32,10 @@ class Owner(Protocol):
 
 
 class Flight:
-    """One question, and all who wait for its reply."""
+    """One question, and all who wait for its reply.
+
+    prefers_stream: it is asked by TCP or TLS, whatever the upstream.
+    """
 
     __slots__ = (
         "_attempt",
@@ -44,11 +47,11 @@ class Flight:
         "_order",
         "_owner",
         "_pause",
-        "_prefers_stream",
         "_upstream",
         "_waiters",
         "_walk",
         "asked",
+        "prefers_stream",
     )
 
     def __init__(self, owner: Owner, asked: Asked, by_stream: bool, deadline: float) -> None:
@@ -56,10 +59,10 @@ class Flight:
         self._owner = owner
         self.asked = asked
         self._order: Sequence[Upstream] = owner.options.policy(owner.upstreams)
-        self._prefers_stream = by_stream
+        self.prefers_stream = by_stream
         self._by_stream = by_stream  # the attempt under way
         self._deadline = deadline
-        self._waiters: list[Waiter[Received]] = []
+        self._waiters: list[Told] = []
         self._walk: Walk[Upstream] | None = None  # None: not needed yet
         self._attempt: Attempt | None = None
         self._upstream: Upstream | None = None
@@ -73,25 +76,23 @@ class Flight:
         """The address of the upstream that was asked last; "": none was."""
         return self._upstream.address if self._upstream is not None else ""
 
-    def join(self) -> Waiter[Received]:
-        """Something to await the reply with. It raises UpstreamError when there is none."""
-        waiter: Waiter[Received] = Waiter()
-        self._waiters.append(waiter)
-        return waiter
+    def join(self, told: Told) -> None:
+        """Has `told` called once with the reply, or with why there is none."""
+        self._waiters.append(told)
 
-    def leave(self, waiter: Waiter[Received]) -> None:
+    def leave(self, told: Told) -> None:
         """Somebody waits no longer; with the last one the question is given up."""
         if not self._is_over:
-            self._waiters.remove(waiter)
+            self._waiters.remove(told)
             if not self._waiters:
                 self._end()
 
-    def start(self) -> None:
-        """Asks the first upstream. May be over when it returns."""
+    def start(self, now: float) -> None:
+        """Asks the first upstream, at this monotonic second. May be over when it returns."""
         first = self._order[0]
         if first.is_usable:  # nearly always, and then there is nearly never a second
             self._upstream = first
-            if self._ask(self._prefers_stream):
+            if self._ask(self.prefers_stream, now):
                 return
         self._ask_next()
 
@@ -124,17 +125,17 @@ class Flight:
             if walk.wrapped and not self._owner.options.attempts:
                 self._pause = asyncio.get_running_loop().call_later(ROUND_S, self._ask_again)
                 return
-            if self._ask(self._prefers_stream):
+            if self._ask(self.prefers_stream, time.monotonic()):
                 return
 
     def _ask_again(self) -> None:
         self._pause = None
-        if not self._ask(self._prefers_stream):
+        if not self._ask(self.prefers_stream, time.monotonic()):
             self._ask_next()
 
-    def _ask(self, by_stream: bool) -> bool:
+    def _ask(self, by_stream: bool, now: float) -> bool:
         """Whether the question is on its way to the upstream, or the time is over."""
-        upstream, now = self._upstream, time.monotonic()
+        upstream = self._upstream
         assert upstream is not None
         seconds = min(self._owner.options.read_timeout_s, self._deadline - now)
         if seconds <= 0:
@@ -158,15 +159,15 @@ class Flight:
         options = self._owner.options
         if found.truncated and options.prefer_udp and not self._by_stream:
             self._fallback = found
-            if not self._ask(by_stream=True):
+            if not self._ask(True, time.monotonic()):
                 self._ask_next()
             return
         if options.failover and found.rcode in options.failover and self._walking().fails_over():
             self._ask_next()
             return
         self._end()
-        for waiter in self._waiters:
-            waiter.set(found)
+        for told in self._waiters:
+            told(found, None)
 
     def _failed(self, error: UpstreamError) -> None:
         """The upstream did not answer: others may, and is it down?"""
@@ -177,13 +178,11 @@ class Flight:
 
     def _give_up(self) -> None:
         self._end()
-        if self._fallback is not None:
-            for waiter in self._waiters:
-                waiter.set(self._fallback)
-            return
-        text = str(self._error or self._why_nobody())
-        for waiter in self._waiters:
-            waiter.fail(UpstreamError(text))
+        found, error = self._fallback, None
+        if found is None:
+            error = UpstreamError(str(self._error or self._why_nobody()))
+        for told in self._waiters:
+            told(found, error)
 
     def _why_nobody(self) -> str:
         if all(each.is_aside for each in self._order):

@@ -1,18 +1,22 @@
 """One `forward` of the Corefile: which names it takes, and how its upstreams are asked."""
 
 import asyncio
-from collections.abc import Hashable
+import time
 from functools import partial
 
 from clusterdns.errors import ResolveError, UpstreamError
 from clusterdns.plugins.base import Query, Reply, Zones
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Timeouts
-from clusterdns.plugins.forward.exchange import asked, is_empty
+from clusterdns.plugins.forward.exchange import Asked, asked, asked_plain, is_empty
 from clusterdns.plugins.forward.flight import Flight
 from clusterdns.plugins.forward.options import Options
 from clusterdns.plugins.forward.upstream import Upstream
+from clusterdns.plugins.passage import Told
+from clusterdns.plugins.waiter import Waiter
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
+from clusterdns.wire.received import Received
 
 REFUSED = 5
 # The client must have SERVFAIL before its own 5 s are over (resolv.conf, `timeout`).
@@ -35,7 +39,8 @@ class Forwarder:
         self._most = options.max_concurrent
         self._udp_by_stream = options.force_tcp
         self._tcp_by_stream = options.force_tcp or not options.prefer_udp
-        self._flights: dict[Hashable, Flight] = {}
+        # By key, for those sent by UDP and those sent by streams.
+        self._flights: tuple[dict[bytes, Flight], dict[bytes, Flight]] = {}, {}
         self._waiting = 0  # queries
         self._idle = asyncio.Event()
 
@@ -49,35 +54,40 @@ class Forwarder:
 
     async def reply(self, query: Query) -> Reply:
         """What an upstream says. Raises ResolveError: none says anything, or too many ask."""
-        if 0 < self._most <= self._waiting:
+        if query.came is not None and query.came.way is self:
+            came, query.came = query.came, None
+            return _reply(came.found, came.error)
+        if self._is_full:
             figures.max_concurrent_rejects.add()
             raise ResolveError(f"concurrent queries exceeded maximum {self._most}", REFUSED)
         by_stream = self._udp_by_stream if query.transport == "udp" else self._tcp_by_stream
-        question = asked(query, by_stream)
-        key = question.key
-        flight = None if key is None else self._flights.get(key)
-        is_new = flight is None
-        if flight is None:
-            flight = Flight(self, question, by_stream, query.deadline - MARGIN_S)
-            if key is not None:
-                self._flights[key] = flight
-        else:
-            figures.shared_questions.add()
-        waiter = flight.join()
-        if is_new:
-            flight.start()
+        waiter = Waiter[tuple[Received | None, UpstreamError | None]]()
+
+        def told(found: Received | None, error: UpstreamError | None) -> None:
+            waiter.set((found, error))
+
+        flight = self._ask(asked(query), by_stream, time.monotonic(), query.deadline, told)
         self._waiting += 1
         try:
-            return Reply.of(await waiter)
-        except UpstreamError as error:
-            raise ResolveError(str(error)) from error
+            return _reply(*await waiter)
         finally:
             if query.labels is not None and flight.to:
                 query.labels["forward/upstream"] = partial(str, flight.to)
-            flight.leave(waiter)
-            self._waiting -= 1
-            if not self._waiting:
-                self._idle.set()
+            flight.leave(told)
+            self._ended()
+
+    def send(self, question: Plain, flags: int, now: float, deadline: float, told: Told) -> bool:
+        """Whether the question of a UDP client is on its way; see `passage.Way`."""
+        if self._is_full:
+            return False
+
+        def ended(found: Received | None, error: UpstreamError | None) -> None:
+            self._ended()
+            told(found, error)
+
+        self._waiting += 1
+        self._ask(asked_plain(question, flags), self._udp_by_stream, now, deadline, ended)
+        return True
 
     def goes_on(self, reply: Reply) -> bool:
         """Whether the next `forward` is asked instead (`next`, `next_on_nodata`)."""
@@ -105,6 +115,39 @@ class Forwarder:
 
     def over(self, flight: Flight) -> None:
         """A question has ended: who asks it from now on has it asked anew."""
-        key = flight.asked.key
-        if key is not None and self._flights.get(key) is flight:
-            del self._flights[key]
+        key, flights = flight.asked.key, self._flights[flight.prefers_stream]
+        if key is not None and flights.get(key) is flight:
+            del flights[key]
+
+    @property
+    def _is_full(self) -> bool:
+        return 0 < self._most <= self._waiting
+
+    def _ask(
+        self, question: Asked, by_stream: bool, now: float, deadline: float, told: Told
+    ) -> Flight:
+        """Sends it on its way, or waits with those who ask the same."""
+        flights, key = self._flights[by_stream], question.key
+        flight = None if key is None else flights.get(key)
+        if flight is not None:
+            figures.shared_questions.add()
+            flight.join(told)
+            return flight
+        flight = Flight(self, question, by_stream, deadline - MARGIN_S)
+        if key is not None:
+            flights[key] = flight
+        flight.join(told)
+        flight.start(now)
+        return flight
+
+    def _ended(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self._idle.set()
+
+
+def _reply(found: Received | None, error: UpstreamError | None) -> Reply:
+    """Raises ResolveError."""
+    if found is None:
+        raise ResolveError(str(error)) from error
+    return Reply.of(found)

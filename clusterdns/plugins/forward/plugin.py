@@ -7,6 +7,7 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
 from clusterdns.plugins.forward.forwarder import Forwarder
 from clusterdns.plugins.forward.options import read
+from clusterdns.plugins.passage import Passage, Way
 
 DRAIN_S = 5.0  # for queries under way when the server stops: none of them takes longer
 
@@ -43,6 +44,18 @@ class Forward(Plugin):
                 if not forwarder.goes_on(reply):
                     break
         return reply if reply is not None else await next(query)
+
+    def passage(self, server: str, view: str) -> Passage | None:
+        """Each forwarder takes its names, where none of its replies leaves them to another one."""
+        ways: dict[str, Way | None] = {}
+        for forwarder in self.forwarders:
+            options = forwarder.options
+            if options.next_rcodes or options.next_on_nodata:
+                return None
+            excepted = dict.fromkeys(zone for zone in options.excepted if zone != options.zone)
+            for zone, way in {**excepted, options.zone: forwarder}.items():
+                ways.setdefault(zone, way)
+        return Passage(ways)
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Keeps its sockets until the server stops and the queries under way have ended."""

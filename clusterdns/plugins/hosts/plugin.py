@@ -16,6 +16,8 @@ from clusterdns.metrics import Gauge, Labels
 from clusterdns.plugins.base import Forget, Plugin, Query, Reply, Resolve, Setup, Zones, once
 from clusterdns.plugins.hosts.options import Options
 from clusterdns.plugins.hosts.table import Table, read, split
+from clusterdns.plugins.passage import Passage
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.zone.grammar import is_reverse, reverse_address
 from clusterdns.zone.index import Key
@@ -63,6 +65,9 @@ class Hosts(Plugin):
         plugin = cls(options, options.inline(), setup.forget)
         plugin.load()
         return plugin
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage(stops=self._may_know, back=self._back)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
@@ -119,6 +124,16 @@ class Hosts(Plugin):
             more = f" ({len(faults) - 1} more such lines)" if len(faults) > 1 else ""
             log.warning("%s; it is left out%s", faults[0], more)
         return version, table
+
+    def _may_know(self, asked: Plain, now: float) -> bool:
+        """Whether there is an answer here, or the name is not for the next plugin."""
+        name = asked.name
+        if asked.qtype == QTYPE.PTR or any(self._find(each, name) for each in FAMILIES.values()):
+            return True
+        return asked in self._zones and asked not in self._fallthrough
+
+    def _back(self, asked: Plain, reply: Reply, now: float) -> Reply:
+        return reply.rests_on(self._keys)
 
     def _find(self, version: int, name: bytes) -> list[bytes]:
         """The addresses of a folded name: the file's, then those of the Corefile."""

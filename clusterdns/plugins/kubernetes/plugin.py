@@ -26,6 +26,7 @@ from clusterdns.plugins.base import (
 )
 from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
@@ -99,6 +100,9 @@ class Kubernetes(Plugin):
 
     def ready(self) -> bool:
         return self.index.synced
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage(dict.fromkeys(str(zone).lower() for zone in self.zone_options.zones))
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question

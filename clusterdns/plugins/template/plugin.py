@@ -11,6 +11,7 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ResolveError
 from clusterdns.metrics import Counter
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.template.data import Data
 from clusterdns.plugins.template.options import (
     ADDITIONAL,
@@ -22,6 +23,7 @@ from clusterdns.plugins.template.options import (
 )
 from clusterdns.plugins.template.records import record
 from clusterdns.plugins.template.values import EvaluationError
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_text, type_text
 
@@ -62,6 +64,9 @@ class Template(Plugin):
                 templates.append(read(directive, setup))
         return cls(templates)
 
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage(stops=self._may_know)
+
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
         name = question.text
@@ -85,6 +90,12 @@ class Template(Plugin):
             return reply.rests_on((), 0.0) if sees_more else reply
         passed = await next(query)
         return passed.rests_on((), 0.0) if passed and sees_more else passed
+
+    def _may_know(self, asked: Plain, now: float) -> bool:
+        return any(
+            asked in options.zones and options.qtype in (ANY, asked.qtype)
+            for options in self.templates
+        )
 
 
 def _is_for(options: Options, question: Question) -> bool:

@@ -49,22 +49,22 @@ def client(
 )
 def test_what_is_asked_is_what_came(came: Query) -> None:
     """3.3.3, 5: own id, all else unchanged."""
-    assert asked(came, False).rest == came.octets[2:]
+    assert asked(came).rest == came.octets[2:]
 
 
 def test_options_between_neighbours_stay_there() -> None:
     came = client(options=[(10, b"12345678"), (11, b""), (12, bytes(20)), (3, b"")])
-    sent = dns.message.from_wire(b"\0\1" + asked(came, False).rest)
+    sent = dns.message.from_wire(b"\0\1" + asked(came).rest)
     assert [int(option.otype) for option in sent.options] == [3]
     assert sent.payload == 1400
 
 
 def test_what_a_plugin_changed_is_asked() -> None:
     came = replace(client(edns=True), question=Question.of("other.org.", 1), flags=0x0110)
-    sent = dns.message.from_wire(b"\0\1" + asked(came, False).rest)
+    sent = dns.message.from_wire(b"\0\1" + asked(came).rest)
     assert sent.question[0].to_text() == "other.org. IN A"
     assert sent.flags == dns.flags.RD | dns.flags.CD
-    assert asked(replace(came, edns=None), False).rest[8:10] == b"\0\0"
+    assert asked(replace(came, edns=None)).rest[8:10] == b"\0\0"
 
 
 def test_records_of_a_query_go_on() -> None:
@@ -74,9 +74,9 @@ def test_records_of_a_query_go_on() -> None:
     octets = message.to_wire()
     read = parse(octets)
     came = query(question=read.question, octets=octets, flags=read.flags)
-    assert asked(came, False).rest == octets[2:]
-    assert asked(came, False).key is None
-    assert len(asked(replace(came, question=Question.of("b.", 251)), False).rest) < len(octets) - 2
+    assert asked(came).rest == octets[2:]
+    assert asked(came).key is None
+    assert len(asked(replace(came, question=Question.of("b.", 251))).rest) < len(octets) - 2
 
 
 SAME = client(edns=True)
@@ -95,18 +95,17 @@ OTHERS = {
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_what_decides_a_reply_is_in_the_key(other: Query) -> None:
-    key = asked(SAME, False).key
-    assert key != asked(other, False).key
-    assert key != asked(SAME, True).key
+    key = asked(SAME).key
+    assert key != asked(other).key
 
 
 def test_case_and_cookies_decide_nothing() -> None:
     folded = replace(SAME, question=Question.of(NAME.lower(), 28))
     cookie = replace(SAME, edns=Edns(1400, options=(Option(10, b"12345678"),)))
-    assert asked(SAME, False).key == asked(folded, False).key == asked(cookie, False).key
+    assert asked(SAME).key == asked(folded).key == asked(cookie).key
 
 
-QUESTION = asked(SAME, False)
+QUESTION = asked(SAME)
 
 
 def replied(name: str = NAME, qtype: str = "AAAA", *records: str) -> dns.message.Message:

@@ -192,7 +192,7 @@ async def test_reverted(
 async def test_upstreams_get_the_options() -> None:
     behind = Next(Reply())
     await resolved("rewrite edns0 local set 0xffee abc", asking(None), behind)
-    message = parse(b"\0\0" + as_sent(behind.asked[0], False).rest)
+    message = parse(b"\0\0" + as_sent(behind.asked[0]).rest)
     assert message.question.text == "example.com."
     assert message.edns is not None
     assert message.edns.options == (local("abc"),)
@@ -202,7 +202,7 @@ async def test_upstreams_get_the_question_as_rewritten() -> None:
     behind = Next(Reply())
     rules = "rewrite continue edns0 nsid set\nrewrite name suffix .com .org"
     await resolved(rules, asking(None), behind)
-    message = parse(b"\0\0" + as_sent(behind.asked[0], False).rest)
+    message = parse(b"\0\0" + as_sent(behind.asked[0]).rest)
     assert message.question.text == "example.org."
     assert message.edns is not None
     assert message.edns.options == (nsid(),)

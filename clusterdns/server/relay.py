@@ -1,0 +1,268 @@
+"""Plain questions that only go to an upstream: on their way and back as octets.
+
+The full path would build a query, a coroutine for each plugin and a reply for them, which costs as
+much as all of the rest. Here plugins have said beforehand what passes them (`plugins.passage`), and
+what is not as usual takes the full path: at once, or with the upstream's reply in hand.
+"""
+
+import struct
+import time
+from collections.abc import Iterator, Sequence
+
+from clusterdns.errors import UpstreamError
+from clusterdns.plugins.base import Reply
+from clusterdns.plugins.passage import Came, Passage, Way
+from clusterdns.server.answers import Answers
+from clusterdns.server.block import Block, Route, Router
+from clusterdns.server.counting import Series
+from clusterdns.server.respond import QUERY_TIME_S, Responder
+from clusterdns.server.steps import Steps
+from clusterdns.server.underway import Send, UnderWay
+from clusterdns.wire.edns import reply_edns
+from clusterdns.wire.message import AA, AD, CD, QR, RA, RD, TC
+from clusterdns.wire.plain import QUERY_EDNS, Plain, plain
+from clusterdns.wire.question import HEADER, Question
+from clusterdns.wire.received import Received
+
+_HEAD = struct.Struct("!5H")  # all of the header behind the id
+_RCODE = 0xF
+
+
+class Relay:
+    """What may be relayed of the datagrams of one socket."""
+
+    def __init__(self, responder: Responder, answers: Answers, under_way: UnderWay) -> None:
+        self._responder = responder
+        self._answers = answers
+        self._under_way = under_way
+        self._lanes: dict[bytes, Lane | None] = {}
+        self.route(responder.router)
+
+    def route(self, router: Router) -> None:
+        """Goes by these blocks from now on."""
+        self._lanes = lanes(router, self._answers)
+
+    def takes(self, octets: bytes, peer: tuple[str, int], send: Send, now: float) -> bool:
+        """Whether a query is on its way, and `send` will get its reply; False: it must take the
+        full path.
+
+        peer: address without IPv6 scope, and port. now: monotonic seconds.
+        """
+        if not self._lanes:
+            return False
+        asked = plain(octets)
+        if asked is None or (lane := self._lane(asked.name)) is None:
+            return False
+        for stops in lane.stops:
+            if stops(asked, now):
+                return False
+        trip = Trip(self, lane, asked, peer, send, now, self._answers.epoch)
+        self._under_way.enter()
+        flags = asked.flags | lane.flags
+        if lane.way.send(asked, flags, now, now + QUERY_TIME_S, trip.told):
+            return True
+        self._under_way.leave()
+        return False
+
+    def told(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:
+        """Sends the reply to the client."""
+        now = time.monotonic()
+        try:
+            reply = None
+            # An event may be why somebody else has the name by now.
+            if found is not None and trip.epoch == self._answers.epoch:
+                reply = _passed_back(trip, found, now)
+            if reply is None:
+                self._resolve(trip, found, error)
+            else:
+                trip.send(self._finished(trip, reply, now))
+        except Exception:  # an edge: one query may not end the server
+            trip.send(self._responder.failed(trip.asked.octets, trip.peer))
+        finally:
+            self._under_way.leave()
+
+    def _lane(self, name: bytes) -> "Lane | None":
+        """That of the longest zone that a folded name is in."""
+        lanes = self._lanes
+        at = 0
+        while True:
+            zone = name[at:]
+            if zone in lanes:
+                return lanes[zone]
+            if not (length := name[at]):
+                return None
+            at += length + 1
+
+    def _finished(self, trip: "Trip", reply: Reply, now: float) -> bytes:
+        """The octets to send; they are counted and kept."""
+        lane, asked = trip.lane, trip.asked
+        octets = lane.packed(asked, reply)
+        if octets is not None:
+            size = len(octets)
+        else:
+            route = Route(lane.zone, lane.block)
+            octets, size = self._responder.finished(asked.octets, reply, route, trip.peer, trip.now)
+        sizes = len(asked.octets), size
+        kind = None
+        if lane.counted is not None:
+            kind = lane.counted.ask(asked.qtype, asked.do, reply.rcode, *sizes, now - trip.now)
+        if reply.until > now and lane.block.keeps:
+            self._answers.keep(asked.octets[2:], octets, reply, asked, now, kind, sizes)
+        return octets
+
+    def _resolve(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:
+        """Takes the full path, with the upstream's word in hand."""
+        came = Came(trip.lane.way, found, error)
+        reply = self._responder.respond(trip.asked.octets, trip.peer, trip.now, came)
+        if isinstance(reply, Steps):
+            self._under_way.add(reply, trip.send)
+        else:
+            trip.send(reply)
+
+
+def _passed_back(trip: "Trip", found: Received, now: float) -> Reply | None:
+    """The reply as it leaves the plugins; None: `resolve` of each must see it."""
+    if found.options:
+        return None
+    reply = Reply.of(found)
+    for back in trip.lane.backs:
+        if (changed := back(trip.asked, reply, now)) is None:
+            return None
+        reply = changed
+    return reply
+
+
+class Trip:
+    """One query on its way."""
+
+    __slots__ = ("_relay", "asked", "epoch", "lane", "now", "peer", "send")
+
+    def __init__(
+        self,
+        relay: Relay,
+        lane: "Lane",
+        asked: Plain,
+        peer: tuple[str, int],
+        send: Send,
+        now: float,
+        epoch: int,
+    ) -> None:
+        """now: monotonic seconds at which it came. epoch: that of the answers at that time."""
+        self._relay = relay
+        self.lane = lane
+        self.asked = asked
+        self.peer = peer
+        self.send = send
+        self.now = now
+        self.epoch = epoch
+
+    def told(self, found: Received | None, error: UpstreamError | None) -> None:
+        """What came of it: one of the two."""
+        self._relay.told(self, found, error)
+
+
+class Lane:
+    """How plain questions of one zone reach upstreams.
+
+    zone: of the server block, as metrics call it. way: who takes them.
+    stops, backs: of the plugins in front of that: outermost first, and innermost first.
+    flags: header bits that plugins add to the query.
+    counted: None: the block is not counted.
+    """
+
+    def __init__(
+        self, zone: str, block: Block, way: Way, passages: Sequence[Passage], answers: Answers
+    ) -> None:
+        """passages: in the order of the plugins."""
+        self.zone = zone
+        self.block = block
+        self.way = way
+        self.stops = [each.stops for each in passages if each.stops is not None]
+        self.backs = [each.back for each in reversed(passages) if each.back is not None]
+        self.flags = 0
+        for each in passages:
+            self.flags |= each.flags
+        self.counted = Series(answers.tally, zone, block.writer) if block.counted else None
+        edns = [reply_edns(each, block.edns_size) for each in QUERY_EDNS]
+        self._opts = [b"" if each is None else each.pack() for each in edns]
+
+    def packed(self, asked: Plain, reply: Reply) -> bytes | None:
+        """The message to send; None: that takes more than putting octets together."""
+        found, rcode = reply.received, reply.rcode
+        if found is None or rcode > _RCODE or reply.options or reply.desired is not None:
+            return None
+        opt = self._opts[asked.has_opt + asked.do]
+        octets, start, end = found.octets, found.start, found.end
+        if end + len(opt) > asked.size:
+            return None
+        flags = (
+            QR | asked.flags & (RD | CD) | rcode | reply.authoritative * AA | reply.truncated * TC
+        )
+        if reply.recursion:
+            flags |= RA
+        if reply.authentic and (asked.flags & AD or asked.do):  # RFC 6840 section 5.8
+            flags |= AD
+        counts = found.answer, found.authority, found.additional + asked.has_opt
+        query = asked.octets
+        return b"".join(
+            (
+                query[:2],
+                _HEAD.pack(flags, 1, *counts),
+                query[HEADER : asked.end],
+                octets[start:end],
+                opt,
+            )
+        )
+
+
+def lanes(router: Router, answers: Answers) -> dict[bytes, Lane | None]:
+    """By zone, as folded wire form, of which the longest decides.
+
+    None: its names take the full path. Nothing at all: every name does.
+    """
+    if router.filtered:
+        return {}
+    blocks: dict[bytes, tuple[str, Block]] = {}
+    for block in router.blocks:
+        for zone in block.zones:
+            blocks.setdefault(_wire(zone), (zone, block))
+    found = {
+        at: lane
+        for top, (zone, block) in blocks.items()
+        for at, lane in _lanes_of(top, zone, block, answers).items()
+        if next(each for each in _zones_above(at) if each in blocks) == top
+    }
+    return found if any(found.values()) else {}
+
+
+def _lanes_of(top: bytes, zone: str, block: Block, answers: Answers) -> dict[bytes, Lane | None]:
+    """Those of one zone of a block; it has no others behind it (yet)."""
+    found: dict[bytes, Lane | None] = {}
+    passages: list[Passage] = []
+    for plugin in block.resolving:
+        passage = plugin.passage(answers.tally.server, block.view)
+        if passage is None:
+            return {top: None}
+        passages.append(passage)
+        for name, way in passage.ways.items():
+            at = _wire(name)
+            if at in _zones_above(top):
+                at = top
+            if top in _zones_above(at) and not any(each in found for each in _zones_above(at)):
+                found[at] = Lane(zone, block, way, passages, answers) if way is not None else None
+        if any(way is not None for way in passage.ways.values()):
+            break
+    return {top: None, **found}
+
+
+def _zones_above(name: bytes) -> Iterator[bytes]:
+    """The name and every name above it, down to the root."""
+    at = 0
+    yield name
+    while length := name[at]:
+        at += length + 1
+        yield name[at:]
+
+
+def _wire(zone: str) -> bytes:
+    return Question.of(zone, 0).folded
