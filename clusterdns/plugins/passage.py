@@ -1,7 +1,8 @@
 """How plain questions pass a plugin on their way to an upstream and back, without its `resolve`.
 
 A question that only goes to an upstream needs none of what most plugins do. So each says beforehand
-which questions it lets pass; the server sends those on as octets, at half of the cost.
+which questions it lets pass; the server sends those on as octets, at half of the cost. Nor does one
+that `kubernetes` answers at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # One of the two is None.
 Told = Callable[[Received | None, UpstreamError | None], object]
 Stops = Callable[[Plain, float], bool]
+Finds = Callable[[Plain], "Reply | None"]
 Back = Callable[[Plain, "Reply", float], "Reply | None"]
 
 
@@ -47,14 +49,16 @@ class Passage:
 
     ways: who takes the names of a zone (absolute, lower-case), `except` for zones below it; None
         for a zone whose names are `resolve`'s alone.
+    sources: what answers the names of a zone at once; gives None for what is for `resolve`.
     stops: whether this question at this monotonic second is for `resolve`, looked at without a
         side effect; None: none is, but for those of `ways`.
-    back: what the plugin makes of an upstream's reply; gives None, and has done nothing, if that is
-        for `resolve` (which will find the reply there). None: passes on what it gets.
+    back: what the plugin makes of the reply from behind it; gives None, and has done nothing, if
+        that is for `resolve` (which will find the reply there). None: passes on what it gets.
     flags: header bits that it sets in what is behind it.
     """
 
     ways: Mapping[str, Way | None] = field(default_factory=dict)
+    sources: Mapping[str, Finds] = field(default_factory=dict)
     stops: Stops | None = None
     back: Back | None = None
     flags: int = 0

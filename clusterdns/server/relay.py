@@ -1,4 +1,4 @@
-"""Plain questions that only go to an upstream: on their way and back as octets.
+"""Plain questions that only go to an upstream, or that one plugin answers at once, as octets.
 
 The full path would build a query, a coroutine for each plugin and a reply for them, which costs as
 much as all of the rest. Here plugins have said beforehand what passes them (`plugins.passage`), and
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from clusterdns.errors import UpstreamError
 from clusterdns.plugins.base import Reply
-from clusterdns.plugins.passage import Came, Passage, Way
+from clusterdns.plugins.passage import Came, Finds, Passage, Way
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Route, Router
 from clusterdns.server.counting import Series
@@ -56,6 +56,9 @@ class Relay:
         for stops in lane.stops:
             if stops(asked, now):
                 return False
+        if lane.finds is not None:
+            return self._found(lane, lane.finds, asked, peer, send, now)
+        assert lane.way is not None
         trip = Trip(self, lane, asked, peer, send, now, self._answers.epoch)
         self._under_way.enter()
         flags = asked.flags | lane.flags
@@ -63,6 +66,27 @@ class Relay:
             return True
         self._under_way.leave()
         return False
+
+    def _found(
+        self,
+        lane: "Lane",
+        finds: Finds,
+        asked: Plain,
+        peer: tuple[str, int],
+        send: Send,
+        now: float,
+    ) -> bool:
+        """Whether a query could be answered at once; then it was."""
+        try:
+            found = finds(asked)
+            reply = None if found is None else _through(lane, asked, found, now)
+            if reply is None:
+                return False
+            octets = self._finished(lane, asked, reply, peer, now, now)
+        except Exception:  # the full path will tell
+            return False
+        send(octets)
+        return True
 
     def told(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:
         """Sends the reply to the client."""
@@ -75,7 +99,8 @@ class Relay:
             if reply is None:
                 self._resolve(trip, found, error)
             else:
-                trip.send(self._finished(trip, reply, now))
+                lane, asked = trip.lane, trip.asked
+                trip.send(self._finished(lane, asked, reply, trip.peer, trip.now, now))
         except Exception:  # an edge: one query may not end the server
             trip.send(self._responder.failed(trip.asked.octets, trip.peer))
         finally:
@@ -93,25 +118,37 @@ class Relay:
                 return None
             at += length + 1
 
-    def _finished(self, trip: "Trip", reply: Reply, now: float) -> bytes:
-        """The octets to send; they are counted and kept."""
-        lane, asked = trip.lane, trip.asked
+    def _finished(
+        self,
+        lane: "Lane",
+        asked: Plain,
+        reply: Reply,
+        peer: tuple[str, int],
+        came: float,
+        now: float,
+    ) -> bytes:
+        """The octets to send; they are counted and kept.
+
+        came: monotonic seconds at which the query did.
+        """
         octets = lane.packed(asked, reply)
         if octets is not None:
-            size = len(octets)
+            assert reply.received is not None
+            size = reply.received.plain or len(octets)
         else:
             route = Route(lane.zone, lane.block)
-            octets, size = self._responder.finished(asked.octets, reply, route, trip.peer, trip.now)
+            octets, size = self._responder.finished(asked.octets, reply, route, peer, came)
         sizes = len(asked.octets), size
         kind = None
         if lane.counted is not None:
-            kind = lane.counted.ask(asked.qtype, asked.do, reply.rcode, *sizes, now - trip.now)
+            kind = lane.counted.ask(asked.qtype, asked.do, reply.rcode, *sizes, now - came)
         if reply.until > now and lane.block.keeps:
             self._answers.keep(asked.octets[2:], octets, reply, asked, now, kind, sizes)
         return octets
 
     def _resolve(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:
         """Takes the full path, with the upstream's word in hand."""
+        assert trip.lane.way is not None
         came = Came(trip.lane.way, found, error)
         reply = self._responder.respond(trip.asked.octets, trip.peer, trip.now, came)
         if isinstance(reply, Steps):
@@ -124,9 +161,13 @@ def _passed_back(trip: "Trip", found: Received, now: float) -> Reply | None:
     """The reply as it leaves the plugins; None: `resolve` of each must see it."""
     if found.options:
         return None
-    reply = Reply.of(found)
-    for back in trip.lane.backs:
-        if (changed := back(trip.asked, reply, now)) is None:
+    return _through(trip.lane, trip.asked, Reply.of(found), now)
+
+
+def _through(lane: "Lane", asked: Plain, reply: Reply, now: float) -> Reply | None:
+    """The reply as it leaves the plugins in front; None: `resolve` of each must see it."""
+    for back in lane.backs:
+        if (changed := back(asked, reply, now)) is None:
             return None
         reply = changed
     return reply
@@ -164,19 +205,27 @@ class Trip:
 class Lane:
     """How plain questions of one zone reach upstreams.
 
-    zone: of the server block, as metrics call it. way: who takes them.
+    zone: of the server block, as metrics call it.
+    way: who takes them. finds: what answers them at once. One of the two is None.
     stops, backs: of the plugins in front of that: outermost first, and innermost first.
     flags: header bits that plugins add to the query.
     counted: None: the block is not counted.
     """
 
     def __init__(
-        self, zone: str, block: Block, way: Way, passages: Sequence[Passage], answers: Answers
+        self,
+        zone: str,
+        block: Block,
+        to: Way | Finds,
+        passages: Sequence[Passage],
+        answers: Answers,
     ) -> None:
         """passages: in the order of the plugins."""
         self.zone = zone
         self.block = block
-        self.way = way
+        self.finds: Finds | None = to if callable(to) else None
+        self.way: Way | None = None if callable(to) else to
+        self._recursive = block.recursive
         self.stops = [each.stops for each in passages if each.stops is not None]
         self.backs = [each.back for each in reversed(passages) if each.back is not None]
         self.flags = 0
@@ -198,7 +247,7 @@ class Lane:
         flags = (
             QR | asked.flags & (RD | CD) | rcode | reply.authoritative * AA | reply.truncated * TC
         )
-        if reply.recursion:
+        if self._recursive if reply.recursion is None else reply.recursion:
             flags |= RA
         if reply.authentic and (asked.flags & AD or asked.do):  # RFC 6840 section 5.8
             flags |= AD
@@ -241,15 +290,15 @@ def _lanes_of(top: bytes, zone: str, block: Block, answers: Answers) -> dict[byt
     passages: list[Passage] = []
     for plugin in block.resolving:
         passage = plugin.passage(answers.tally.server, block.view)
-        if passage is None:
-            return {top: None}
+        if passage is None:  # what was found does not come to it
+            break
         passages.append(passage)
-        for name, way in passage.ways.items():
+        for name, to in {**passage.ways, **passage.sources}.items():
             at = _wire(name)
             if at in _zones_above(top):
                 at = top
             if top in _zones_above(at) and not any(each in found for each in _zones_above(at)):
-                found[at] = Lane(zone, block, way, passages, answers) if way is not None else None
+                found[at] = None if to is None else Lane(zone, block, to, passages, answers)
         if any(way is not None for way in passage.ways.values()):
             break
     return {top: None, **found}

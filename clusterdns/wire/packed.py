@@ -13,6 +13,7 @@ from clusterdns.errors import ResolveError
 from clusterdns.wire.buffer import MOST_OFFSET, POINTER
 from clusterdns.wire.message import AA, CLUSTER_SOA, IN, SoaForm
 from clusterdns.wire.patch import SOA
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, MAX_NAME, Question
 from clusterdns.wire.received import Received
 
@@ -29,7 +30,10 @@ _TARGET = len(_ASKED) + _FIXED.size + 6  # octets of an SRV record before its ta
 
 
 def rrset(
-    question: Question, ttl: int, rdatas: Sequence[bytes], glue: Sequence[tuple[bytes, bytes]] = ()
+    question: Question | Plain,
+    ttl: int,
+    rdatas: Sequence[bytes],
+    glue: Sequence[tuple[bytes, bytes]] = (),
 ) -> Received:
     """An authoritative reply with records of the type and at the name asked, which is not the root.
 
@@ -46,7 +50,7 @@ def rrset(
 
 
 def denial(
-    question: Question,
+    question: Question | Plain,
     rcode: int,
     zone_size: int,
     ttl: int,
@@ -60,7 +64,7 @@ def denial(
     Raises ResolveError for a zone so long that the names in its SOA record are none.
     """
     if zone_size + max(len(form.mname), len(form.rname)) > MAX_NAME:
-        raise ResolveError(f"no room for a SOA record's names below {question.text}")
+        raise ResolveError(f"no room for a SOA record's names below {question.name!r}")
     at = HEADER + len(question.name) - zone_size if zone_size > 1 else 0
     record = _soa(at, ttl, serial, minimum, form)
     plain = len(record) + (3 * (zone_size - _POINTER.size) if at else 0)
@@ -105,7 +109,7 @@ def _head(rtype: int, ttl: int, length: int) -> bytes:
 
 
 def _received(
-    question: Question,
+    question: Question | Plain,
     flags: int,
     rcode: int,
     answer: Sequence[bytes],

@@ -10,8 +10,10 @@ import dns.rdatatype
 
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Router
+from clusterdns.server.relay import Relay
 from clusterdns.server.respond import Responder
 from clusterdns.server.steps import Steps
+from clusterdns.server.underway import UnderWay
 from clusterdns.wire.question import Question
 from tests.server.toys import ZONE
 
@@ -65,20 +67,31 @@ def texts(reply: bytes | None, section: str = "answer") -> list[str]:
 
 
 class Path:
-    """Octets in, octets out, as a socket would have it: known answers first, else all plugins."""
+    """Octets in, octets out, as a socket would have it: known answers first, then what is answered
+    at once (not over TCP), else all plugins."""
 
     def __init__(
         self, router: Router, transport: str = "udp", hot: int = 100, cold: int = 100
     ) -> None:
         self.answers = Answers(hot, cold)
+        self._transport = transport
         self.responder = Responder(router, self.answers, transport, LOCAL)
+        self.relay = Relay(self.responder, self.answers, UnderWay())
         self.was_raw = False  # whether the last reply was found by the query's octets
+        self.was_relayed = False  # whether it did not take the full path
 
     def ask(self, octets: bytes, now: float = NOW) -> bytes | None:
         """The reply; None for none. Nothing may wait here."""
         reply = self.answers.reply(octets, now)
-        self.was_raw = reply is not None
+        self.was_raw, self.was_relayed = reply is not None, False
         if reply is not None:
+            return reply
+        sent: list[bytes | None] = []
+        self.was_relayed = self._transport == "udp" and self.relay.takes(
+            octets, CLIENT, sent.append, now
+        )
+        if self.was_relayed:
+            [reply] = sent
             return reply
         found = self.responder.respond(octets, CLIENT, now)
         assert not isinstance(found, Steps)

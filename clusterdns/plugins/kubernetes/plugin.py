@@ -29,12 +29,14 @@ from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
 from clusterdns.plugins.passage import Passage
 from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
+from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received
 from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records, RRset
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED, Index, Key
 from clusterdns.zone.lookup import Lookup
+from clusterdns.zone.names import labels_of
 from clusterdns.zone.records import SOA_TTL_LIMIT, soa
 from clusterdns.zone.transfer import zone_records
 from clusterdns.zone.view import STALE_TTL, View, ZoneOptions
@@ -102,7 +104,19 @@ class Kubernetes(Plugin):
         return self.index.synced
 
     def passage(self, server: str, view: str) -> Passage:
-        return Passage(dict.fromkeys(str(zone).lower() for zone in self.zone_options.zones))
+        zones = [str(zone).lower() for zone in self.zone_options.zones]
+        return Passage(sources=dict.fromkeys(zones, self._find))
+
+    def _find(self, asked: Plain) -> Reply | None:
+        """The reply to a plain question, if `resolve` would wait for nobody and ask nobody."""
+        if self.index.stale:
+            return None
+        found = self._lookup.find(labels_of(asked.name), asked.qtype)
+        if isinstance(found, RRset | NoData):
+            return self._reply(found, asked)
+        if isinstance(found, NxDomain) and asked not in self.fallthrough:
+            return self._reply(found, asked)
+        return None
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
@@ -144,7 +158,7 @@ class Kubernetes(Plugin):
             **dict(name_labels(query.question.labels, self.zone_options)),
         }
 
-    def _reply(self, found: Found | RRset, question: Question) -> Reply:
+    def _reply(self, found: Found | RRset, question: Question | Plain) -> Reply:
         match found:
             case RRset(_, keys, _, _, ttl, rdatas, glue):
                 return _own(packed.rrset(question, ttl, rdatas, glue), keys)
@@ -162,7 +176,7 @@ class Kubernetes(Plugin):
         return reply
 
     def _negative(
-        self, question: Question, rcode: int, zone: DNSLabel, keys: frozenset[Key]
+        self, question: Question | Plain, rcode: int, zone: DNSLabel, keys: frozenset[Key]
     ) -> Reply:
         ttl, serial = self._ttl, partial(self._lookup.serial, zone)
         size = sum(map(len, zone.label)) + len(zone.label) + 1
