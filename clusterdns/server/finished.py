@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.base import Aging, Reply
 from clusterdns.server.counting import Kind
 from clusterdns.wire.edns import OPT
 from clusterdns.wire.patch import SOA, records, soa_serials, ttl_offsets, with_name, with_serials
@@ -45,6 +45,7 @@ class Finished:
         "_ttl",
         "_ttls_at",
         "_turn",
+        "_unread",
         "body",
         "hits",
         "keys",
@@ -85,13 +86,12 @@ class Finished:
         self.plain = self.until == math.inf and not self._serial_at and self._orders is None
         self._sent_again = reply.sent_again
         self._told = 0  # of `hits`
-        ttl, ttls_at = _ttls(octets, reply)
-        self._ttl = ttl  # what all TTLs say; None: they stay as they are
-        self._ttls_at = [ttls_at]  # of each order, as in the whole message
-        self._aging = None if ttl is None else reply.aging
+        self._ttl: int | None = None  # what all TTLs say; None: they stay as they are
+        self._ttls_at: list[Sequence[int]] = [()]  # of each order, as in the whole message
+        self._aging: Aging | None = None
         self._turn = math.inf  # monotonic seconds
-        if self._aging is not None and ttl is not None:
-            self.until, self._turn = self._aging.end, self._aging.turn(ttl)
+        # Most of what a cache has kept is never asked for again: until it is, this much is enough.
+        self._unread = None if reply.aging is None else reply
 
     def at(self, now: float) -> bytes | None:
         """The body to send at this monotonic second; None: the plugins are to be asked.
@@ -100,6 +100,8 @@ class Finished:
         """
         if self.plain:
             return self.body
+        if self._unread is not None:
+            self._read(self._unread)
         if self.until <= now:
             self._tell_sent(self.until)
             return None
@@ -125,6 +127,8 @@ class Finished:
         """Takes one more order of the same records; False: it is another answer."""
         if self._orders is None or not reply.reorder or reply.keys != set(self.keys):
             return False
+        if self._unread is not None:
+            self._read(self._unread)
         ttl, ttls_at = _ttls(octets, reply)
         if self.until <= now or reply.aging != self._aging or ttl != self._ttl:
             return False
@@ -142,6 +146,15 @@ class Finished:
             self._orders[place] = octets[2:]
             self._ttls_at[place] = ttls_at
         return True
+
+    def _read(self, reply: Reply) -> None:
+        """Finds out how its TTLs count down."""
+        self._unread = None
+        ttl, ttls_at = _ttls(b"\0\0" + self.body, reply)
+        self._ttls_at = [ttls_at]
+        if ttl is not None and reply.aging is not None:
+            self._ttl, self._aging = ttl, reply.aging
+            self.until, self._turn = reply.aging.end, reply.aging.turn(ttl)
 
     def fold(self) -> int:
         """Counts its hits as of its kind; gives how many there were since the last time."""

@@ -137,7 +137,9 @@ class Cache(Plugin):
         self._blocks.add((server, view))
         if gone := self.table.put(asked.key, entry):
             figures.evictions.add(server, entry.store, self._zones_label, view, by=gone)
-        return self._reply(entry, now, server, view)
+        reply = taken.reply
+        reply.authoritative = entry.authoritative
+        return self._lasting(reply, entry, now, server, view)
 
     def _takes(self, query: Query) -> bool:
         """Whether this may answer. A query with more than a question (a TSIG, say) is nobody
@@ -179,17 +181,19 @@ class Cache(Plugin):
         return entry
 
     def _reply(self, entry: Entry, now: float, server: str, view: str) -> Reply:
-        """The reply of this second, which counts itself down until it is over."""
+        """The reply of this second."""
+        reply = _of(entry, entry.ttl if self.rules.keep_ttl else entry.left(now))
+        return self._lasting(reply, entry, now, server, view)
+
+    def _lasting(self, reply: Reply, entry: Entry, now: float, server: str, view: str) -> Reply:
+        """What this second's reply must say to count itself down until it is over."""
         left = entry.left(now)
         end = entry.end
         if self.rules.prefetch:
             start = self._prefetch_at(entry)
             end = start if now < start else entry.turn(left)
-        if self.rules.keep_ttl or not entry.ttls_at:
-            reply = _of(entry, entry.ttl)
-            reply.until = end
-        else:
-            reply = _of(entry, left)
+        reply.until = end
+        if not self.rules.keep_ttl and entry.ttls_at:
             reply.until = entry.turn(left)
             if end > reply.until:
                 reply.aging = Aging(entry.stored, entry.ttl, end, entry.ttls_at)

@@ -7,13 +7,14 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dnslib import QTYPE, RR, DNSLabel
+from dnslib import RR, DNSLabel
 
 from clusterdns.wire.patch import name_at, skip_name
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.received import Received
 
+NS, CNAME, SOA, RRSIG = 2, 5, 6, 46  # types; dnslib's names cost a function call each
 ANY, ANY_CLASS = 255, 255
 
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
@@ -93,11 +94,11 @@ def survey(found: Received, question: Question | Plain, unix: int | None = None)
         if number < answer:
             links.append((owner, rtype, rclass, rdata))
         elif number < authority:
-            if rtype == QTYPE.SOA and length >= _SOA_LEAST:
+            if rtype == SOA and length >= _SOA_LEAST:
                 told.has_soa = True
                 limit = min(ttl, *_LAST_NUMBER.unpack_from(octets, at - 4))
-            told.has_ns = told.has_ns or rtype == QTYPE.NS
-        if rtype == QTYPE.RRSIG and unix is not None and length >= _VALIDITY_AT + 8:
+            told.has_ns = told.has_ns or rtype == NS
+        if rtype == RRSIG and unix is not None and length >= _VALIDITY_AT + 8:
             expiration, inception = _VALIDITY.unpack_from(octets, rdata + _VALIDITY_AT)
             told.expired = told.expired or not _is_valid(unix, expiration, inception)
         lowest = ttl if lowest is None or ttl < lowest else lowest
@@ -118,10 +119,10 @@ def survey_records(
     ttls = [record.ttl for section in sections for record in section]
     told.ttl = told.negative_ttl = min(ttls, default=None)
     for record in authority:
-        if record.rtype == QTYPE.SOA:
+        if record.rtype == SOA:
             told.has_soa = True
             told.negative_ttl = min(told.negative_ttl or 0, record.rdata.times[4])
-        told.has_ns = told.has_ns or record.rtype == QTYPE.NS
+        told.has_ns = told.has_ns or record.rtype == NS
     if answer:
         told.answers = is_answered([_link(record) for record in answer], question)
     return told
@@ -141,7 +142,7 @@ def is_answered(links: Iterable[Link], question: Question | Plain) -> bool:
     for link in links:
         if link.target is not None:
             aliases.setdefault(link.owner, set()).add(link.target)
-    if qtype == QTYPE.CNAME:
+    if qtype == CNAME:
         return len(aliases.get(name, ())) == 1
     seen = set()
     while name in aliases:
@@ -156,7 +157,7 @@ def _answers_octets(
     octets: bytes, links: Sequence[tuple[int, int, int, int]], question: Question | Plain
 ) -> bool:
     qtype, qclass = question.qtype, question.qclass
-    if all(rtype != QTYPE.CNAME for _, rtype, _, _ in links):
+    if all(rtype != CNAME for _, rtype, _, _ in links):
         for owner, rtype, rclass, _ in links:  # nearly every reply: no name has to be put together
             if rtype == qtype and rclass == qclass and octets[owner : owner + 2] == _QNAME:
                 return True
@@ -166,7 +167,7 @@ def _answers_octets(
                 name_at(octets, owner).lower(),
                 rtype,
                 rclass,
-                name_at(octets, rdata).lower() if rtype == QTYPE.CNAME else None,
+                name_at(octets, rdata).lower() if rtype == CNAME else None,
             )
             for owner, rtype, rclass, rdata in links
         ],
@@ -184,7 +185,7 @@ def _is_unpointed(
 
 
 def _link(record: RR) -> Link:
-    target = record.rdata.label if record.rtype == QTYPE.CNAME else None
+    target = record.rdata.label if record.rtype == CNAME else None
     return Link(_folded(record.rname), record.rtype, record.rclass, target and _folded(target))
 
 

@@ -177,9 +177,10 @@ class Table:
         """
         if entry.store == DENIAL:
             return self.denial.put(key, entry)
-        old = self.success.get(key)
-        if self._prefers_positive and not entry.answers and old is not None:
-            entry.good = old if old.answers else old.good
+        if self._prefers_positive and not entry.answers:
+            old = self.success.get(key)
+            if old is not None:
+                entry.good = old if old.answers else old.good
         if entry.answers or not self._prefers_positive:
             self.denial.drop(key)
         return self.success.put(key, entry)
