@@ -63,17 +63,22 @@ class Outcome(NamedTuple):
 
 
 class Log(Plugin):
-    """Writes the line of the first rule whose zone the name is in, if it is of its classes."""
+    """Writes the line of the first rule whose zone the name is in, if it is of its classes.
+
+    A reply that is written is not kept as a finished answer, so that the next one is written too;
+    what is in no rule or class, most of it under `class error`, is.
+    """
 
     name = "log"
     passes_notify = True
-    sees = Sees.EVERY_QUERY
 
     def __init__(self, rules: Sequence[Rule], setup: Setup) -> None:
         self.rules = rules
         self._setup = setup  # tells of RA once all directives are parsed
         self._zones = [Zones([rule.zone]) for rule in rules]
         self._lines = [_compile(rule.format) for rule in rules]
+        if any(rule.zone == "." and "all" in rule.classes for rule in rules):
+            self.sees = Sees.EVERY_QUERY
 
     @classmethod
     def parse(cls, directives: Sequence[Directive], setup: Setup) -> "Log":
@@ -93,8 +98,9 @@ class Log(Plugin):
         except ResolveError as error:
             self._write(index, query, error.rcode, None, started)
             raise
-        self._write(index, query, None if reply is None else reply.rcode, reply, started)
-        return reply
+        rcode = None if reply is None else reply.rcode
+        is_written = self._write(index, query, rcode, reply, started)
+        return reply.rests_on((), 0.0) if reply and is_written else reply
 
     def _rule_for(self, query: Query) -> int | None:
         for index, zones in enumerate(self._zones):
@@ -104,7 +110,8 @@ class Log(Plugin):
 
     def _write(
         self, index: int, query: Query, rcode: int | None, reply: Reply | None, started: float
-    ) -> None:
+    ) -> bool:
+        """Whether the line is of the rule's classes; then it is written."""
         duration_s = time.monotonic() - started
         outcome = Outcome(query, rcode, reply, duration_s, self._setup.recursive)
         classes = self.rules[index].classes
@@ -115,8 +122,10 @@ class Log(Plugin):
             if query.labels is not None:
                 query.labels["log/type"] = partial(str, kind)
                 query.labels["log/class"] = partial(str, of)
-        if "all" in classes or of in classes:
+        is_written = "all" in classes or of in classes
+        if is_written:
             log.info("%s", "".join([piece(outcome) for piece in self._lines[index]]))
+        return is_written
 
 
 def _rules(directive: Directive, setup: Setup) -> list[Rule]:

@@ -1,11 +1,12 @@
 import logging
+import math
 import re
 from typing import Any
 
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Plugin, Reply
+from clusterdns.plugins.base import Plugin, Reply, Sees
 from clusterdns.plugins.log import COMBINED, COMMON, Log
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, edns, fault, new_setup, parsed, query, records
@@ -305,3 +306,28 @@ async def test_a_rule_that_leaves_a_query_out_ends_the_search(
 
 async def test_a_format_alone_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert await line(caplog, parsed('log "{common}"'), ANSWER) is None
+
+
+KEPT = {
+    "class error, an answer": ("log . {\n class error\n}", 0, True),
+    "class error, an error": ("log . {\n class error\n}", 5, False),
+    "class denial, an error": ("log . {\n class denial\n}", 5, True),
+    "in no rule": ("log example.net", 0, True),
+    "in a rule": ("log example.org", 0, False),
+}
+
+
+@pytest.mark.parametrize(("text", "rcode", "is_kept"), KEPT.values(), ids=KEPT)
+async def test_what_is_written_is_not_kept(text: str, rcode: int, is_kept: bool) -> None:
+    """Else the next query of the same kind would not be written."""
+    plugin = parsed(text)
+    assert plugin.sees is Sees.QUESTION
+    behind = Next(Reply(rcode, answer=records("www.example.org. 5 A 192.0.2.1"), until=math.inf))
+    reply = await plugin.resolve(query("www.example.org."), behind)
+    assert reply is not None
+    assert (reply.until == math.inf) is is_kept
+
+
+def test_all_of_everything_is_asked_for_each_query() -> None:
+    assert parsed("log").sees is Sees.EVERY_QUERY
+    assert parsed("log . {\n class denial\n}\nlog . {\n class all\n}").sees is Sees.EVERY_QUERY
