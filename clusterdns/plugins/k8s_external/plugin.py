@@ -19,6 +19,7 @@ from clusterdns.plugins.base import (
     once,
 )
 from clusterdns.plugins.k8s_external.options import Options
+from clusterdns.plugins.passage import Passage
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
 from clusterdns.zone.external import External, ExternalOptions, Hosted, NxServer
@@ -62,6 +63,9 @@ class K8sExternal(Plugin):
         """Answers from this view from now on."""
         self._view, self._index = view, view.index
         self._external = External(view, self.zone_options)
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage(dict.fromkeys(self._zones.names))
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question

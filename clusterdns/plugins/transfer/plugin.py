@@ -19,6 +19,7 @@ from clusterdns.plugins.base import (
     ZoneCopy,
     Zones,
 )
+from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.transfer.notifying import Notice, Notifier
 from clusterdns.plugins.transfer.options import Stanza
 from clusterdns.wire.message import IN, REFUSED
@@ -58,6 +59,9 @@ class Transfer(Plugin):
         plugin = cls(stanzas, setup.plugins)
         setup.on_change.append(plugin.tell)
         return plugin
+
+    def passage(self, server: str, view: str) -> Passage:
+        return Passage()  # transfers are no plain questions
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         question = query.question
