@@ -1,6 +1,7 @@
 """A DNS server that follows the cluster under test, and what it must answer."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -128,3 +129,13 @@ async def dns_following(
 async def all_true(dns: Dns, admin: Admin) -> Answers:
     """Waits until the whole zone is what the API has."""
     return await dns.until_true(admin.truth)
+
+
+def lasting(found: Answers, space: str) -> Answers:
+    """Without what is in the namespaces of other tests, which may be on their way out."""
+    spaces = re.compile(r"\bspace-\d+\b")
+    return {
+        (name, qtype): answer
+        for (name, qtype), answer in found.items()
+        if {space}.issuperset(spaces.findall(f"{name} {answer}"))
+    }

@@ -14,7 +14,13 @@ from clusterdns.cluster.requests import Timing
 from tests.objects import endpoint, endpoint_slice, namespace, port, service
 from tests.realapi.admin import Admin, administering
 from tests.realapi.control_plane import ControlPlane
-from tests.realapi.dns_server import Dns, all_true, dns_following, dns_starting
+from tests.realapi.dns_server import (
+    Dns,
+    all_true,
+    dns_following,
+    dns_starting,
+    lasting,
+)
 from tests.realapi.proxy import proxied
 from tests.realapi.waiting import until
 from tests.scenarios.asking import get
@@ -83,7 +89,7 @@ async def test_the_way_to_the_api_is_cut(
     await some_objects(admin, space)
     await admin.until_quiet()
     async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
-        before = await all_true(dns, admin)
+        before = lasting(await all_true(dns, admin), space)
         await way.close()
         await change_them(admin, space)
         assert not await dns.wrong(before)  # the last known state
@@ -153,7 +159,7 @@ async def test_the_api_server_restarts_with_changes_in_between(
     """What was deleted while nobody looked disappears; then changes are followed as before."""
     await some_objects(admin, space)
     async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
-        before = await all_true(dns, admin)
+        before = lasting(await all_true(dns, admin), space)
         await way.close()
         await happens(cluster, admin, space)
         assert not await dns.wrong(before)
@@ -173,7 +179,7 @@ async def test_the_api_server_is_away_without_changes(
     """Straight at the server, no proxy: its watches end, connections are refused, it is back."""
     await some_objects(admin, space)
     async with dns_following(cluster, tmp_path) as dns:
-        before = await all_true(dns, admin)
+        before = lasting(await all_true(dns, admin), space)
         await stop(cluster)
         assert not await dns.wrong(before)
         await asyncio.sleep(2)
@@ -189,7 +195,7 @@ async def test_etcd_is_away(
     """The API server lives, and can say nothing new."""
     await some_objects(admin, space)
     async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
-        before = await all_true(dns, admin)
+        before = lasting(await all_true(dns, admin), space)
         await asyncio.to_thread(cluster.stop_etcd)
         way.cut()
         assert not await dns.wrong(before)
@@ -210,7 +216,7 @@ async def test_connections_that_are_open_and_dead(
     monkeypatch.setattr("clusterdns.cluster.apiserver.Timing", quick)
     await some_objects(admin, space)
     async with proxied(cluster.port) as way, dns_following(cluster, tmp_path, port=way.port) as dns:
-        before = await all_true(dns, admin)
+        before = lasting(await all_true(dns, admin), space)
         way.stall()
         await change_them(admin, space)
         assert not await dns.wrong(before)
