@@ -53,19 +53,31 @@ class Relay:
         asked = plain(octets)
         if asked is None or (lane := self._lane(asked.name)) is None:
             return False
-        for stops in lane.stops:
-            if stops(asked, now):
-                return False
-        if lane.finds is not None:
-            return self._found(lane, lane.finds, asked, peer, send, now)
+        try:
+            for stops in lane.stops:
+                if stops(asked, now):
+                    return False
+            if lane.finds is not None:
+                return self._found(lane, lane.finds, asked, peer, send, now)
+            return self._sent(lane, asked, peer, send, now)
+        except Exception:  # an edge: the full path will tell what is wrong
+            return False
+
+    def _sent(
+        self, lane: "Lane", asked: Plain, peer: tuple[str, int], send: Send, now: float
+    ) -> bool:
+        """Whether a query is on its way."""
         assert lane.way is not None
         trip = Trip(self, lane, asked, peer, send, now, self._answers.epoch)
+        is_sent = False
         self._under_way.enter()
-        flags = asked.flags | lane.flags
-        if lane.way.send(asked, flags, now, now + QUERY_TIME_S, trip.told):
-            return True
-        self._under_way.leave()
-        return False
+        try:
+            flags = asked.flags | lane.flags
+            is_sent = lane.way.send(asked, flags, now, now + QUERY_TIME_S, trip.told)
+        finally:
+            if not is_sent:
+                self._under_way.leave()
+        return is_sent
 
     def _found(
         self,
@@ -77,15 +89,11 @@ class Relay:
         now: float,
     ) -> bool:
         """Whether a query could be answered at once; then it was."""
-        try:
-            found = finds(asked)
-            reply = None if found is None else _through(lane, asked, found, now)
-            if reply is None:
-                return False
-            octets = self._finished(lane, asked, reply, peer, now, now)
-        except Exception:  # the full path will tell
+        found = finds(asked)
+        reply = None if found is None else _through(lane, asked, found, now)
+        if reply is None:
             return False
-        send(octets)
+        send(self._finished(lane, asked, reply, peer, now, time.monotonic()))
         return True
 
     def told(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:

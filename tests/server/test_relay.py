@@ -12,18 +12,20 @@ import pytest
 
 from clusterdns import metrics
 from clusterdns.corefile.parser import parse
-from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.base import Plugin, Reply
 from clusterdns.plugins.passage import Passage, Told, Way
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Router
 from clusterdns.server.configuration import configure
 from clusterdns.server.listener import Listener
 from clusterdns.server.relay import Lane, Relay, lanes
+from clusterdns.wire.message import REFUSED
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
 from tests.plugins.forward.stubs import Asked, Behaviour, reply, right, silent, upstream, with_rcode
 from tests.server.asking import opt, query, udp
+from tests.server.toys import serving
 
 FORWARD = "forward . {to}"
 STOCK = "errors\n prometheus\n loadbalance\n cache 30\n loop\n" + FORWARD
@@ -214,7 +216,7 @@ class Passes(Plugin):
     def __init__(self, passage: Passage | None) -> None:
         self._passage = passage
 
-    async def resolve(self, query: object, next: object) -> None:
+    async def resolve(self, query: object, next: object) -> Reply:
         raise AssertionError("the full path")
 
     def passage(self, server: str, view: str) -> Passage | None:
@@ -370,3 +372,27 @@ async def test_a_bug_on_the_way_back_is_SERVFAIL(monkeypatch: pytest.MonkeyPatch
         async with served(core) as listener, udp(listener.addresses[0]) as client:
             assert (await client.ask(query("a.test.")))[3] & 0xF == 2
         assert metrics.panics.total() == before + 1
+
+
+async def test_a_bug_on_the_way_there_is_for_the_full_path() -> None:
+    def fails(asked: Plain, now: float) -> bool:
+        raise RuntimeError("a bug")
+
+    class Answers(Passes):
+        async def resolve(self, query: Any, next: Any) -> Reply:
+            return Reply(REFUSED)
+
+    for passage in (Passage({".": A}, stops=fails), Passage({".": Raises()})):
+        async with (
+            serving(Block(["."], [Answers(passage)])) as listener,
+            udp(listener.addresses[0]) as client,
+        ):
+            assert (await client.ask(query("a.test.")))[3] & 0xF == REFUSED
+            assert len(listener._under_way) == 0
+
+
+class Raises:
+    """A way with a bug."""
+
+    def send(self, question: Plain, flags: int, now: float, deadline: float, told: Told) -> bool:
+        raise RuntimeError("a bug")
