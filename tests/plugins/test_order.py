@@ -61,7 +61,7 @@ def test_who_is_in_the_chain(name: str) -> None:
 
 @pytest.mark.parametrize("name", HERE)
 def test_what_each_must_see(name: str) -> None:
-    expected = {"log": Sees.EVERY_QUERY, "whoami": Sees.CLIENT}
+    expected = {"whoami": Sees.CLIENT}
     assert plugin_class(Token(name, PLACE)).sees is expected.get(name, Sees.QUESTION)
 
 
