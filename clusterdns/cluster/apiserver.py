@@ -130,7 +130,7 @@ class ApiServer:
         """Lists everything of this kind again, now, beside what is known."""
         self.reflectors[kind].relist()
         if response := self._responses.get(kind):
-            response.close()  # wakes whoever reads it
+            self._connection.release(response)  # wakes whoever reads it
 
     async def _follow(self, reflector: Reflector, sink: Sink) -> None:
         now = asyncio.get_running_loop().time

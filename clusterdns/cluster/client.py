@@ -99,7 +99,7 @@ class Connection:
 
     def release(self, response: aiohttp.ClientResponse) -> None:
         """The response is done with; its connection is kept where it was read to its end."""
-        response.close()
+        _break_off(response)
         self._open.discard(response)
 
     async def refusal(self, response: aiohttp.ClientResponse) -> bytes:
@@ -113,7 +113,7 @@ class Connection:
     async def close(self) -> None:
         """Ends every open response; whoever reads one gets a ClientConnectionError."""
         for response in self._open:
-            response.close()  # closing the session alone would leave them waiting for ever
+            _break_off(response)  # closing the session alone would leave them waiting for ever
         if self._api is not None:
             await self._api.close()  # type: ignore[no-untyped-call]
             self._api, self._signature = None, None
@@ -215,6 +215,13 @@ def _content(file: str | None) -> bytes:
         return b""
     with open(file, "rb") as stream:
         return stream.read()
+
+
+def _break_off(response: aiohttp.ClientResponse) -> None:
+    """Closes it; where more may come, at once: an API that is mute never says goodbye over TLS."""
+    if response.connection is not None and (transport := response.connection.transport):
+        transport.abort()
+    response.close()
 
 
 def _keep_alive(response: aiohttp.ClientResponse) -> None:

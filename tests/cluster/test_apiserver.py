@@ -15,7 +15,9 @@ import yaml
 
 from clusterdns import __version__, metrics
 from clusterdns.cluster.apiserver import ApiServer
+from clusterdns.cluster.client import Connection
 from clusterdns.cluster.connection import ApiOptions
+from clusterdns.cluster.requests import Request
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import ConfigError
 from tests.apiserver.faults import Call, Fault
@@ -381,6 +383,26 @@ async def test_endpoint_with_tls() -> None:
         async with following(options) as view:
             await view.until_true(api)
         assert all("clusterdns" in str(subject) for subject in door.subjects)
+
+
+@pytest.mark.parametrize("released", [True, False], ids=["released", "closed"])
+async def test_what_is_left_over_tls_is_left_at_once(released: bool) -> None:
+    """Nobody waits for the other side to say goodbye: it may be mute, or we at our end."""
+    async with Simulated(CLUSTER) as api, front(api, "old") as door:
+        tls = ("", "", str(PKI / "old-ca.crt"))
+        connection = Connection(ApiOptions(f"https://127.0.0.1:{door.port}", tls), QUICK)
+        watch = Request("/api/v1/namespaces", (("watch", "true"),), lines=True, listing=False)
+        response = await connection.get(watch)
+        assert response.connection is not None
+        assert response.connection.transport is not None
+        inside = response.connection.transport.get_extra_info("socket")
+        if released:
+            connection.release(response)
+        else:
+            await connection.close()
+        await asyncio.sleep(0)
+        assert inside.fileno() == -1
+        await connection.close()
 
 
 async def test_kubeconfig_without_verification(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import aiohttp
@@ -39,8 +38,9 @@ class Refused(Exception):
 class Admin:
     """Who may do everything."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, cluster: ControlPlane) -> None:
+        self._url, self._token = cluster.url, cluster.token
+        self._context = ssl.create_default_context(cafile=str(cluster.ca))
 
     async def create(self, obj: Json) -> Json:
         """Gives the object as the server has made it."""
@@ -84,8 +84,7 @@ class Admin:
 
     async def status_with(self, token: str, path: str) -> int:
         """What the server says to whoever has this token."""
-        headers = {"Authorization": f"Bearer {token}"}
-        async with self._session.get(self._url + path, headers=headers) as response:
+        async with self._session(token) as session, session.get(self._url + path) as response:
             return response.status
 
     async def truth(self, *more: str, labels: str = "", namespace_labels: str = "") -> Answers:
@@ -145,22 +144,24 @@ class Admin:
         data = None if body is None else json.dumps(body)
         headers = headers or {"Content-Type": "application/json"}
         url = self._url + path
-        async with self._session.request(method, url, data=data, headers=headers) as response:
+        async with (
+            self._session(self._token) as session,
+            session.request(method, url, data=data, headers=headers) as response,
+        ):
             if response.status >= 400:
                 raise Refused(response.status, await response.text())
             found: Json = await response.json()
             return found
 
+    def _session(self, token: str) -> aiohttp.ClientSession:
+        """One for each request: the server may have gone since the last, and its end is waited for.
 
-@asynccontextmanager
-async def administering(cluster: ControlPlane) -> AsyncIterator[Admin]:
-    """Who may do everything in this cluster."""
-    context = ssl.create_default_context(cafile=str(cluster.ca))
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, force_close=True),
-        headers={"Authorization": f"Bearer {cluster.token}"},
-    ) as session:
-        yield Admin(session, cluster.url)
+        A connector that is told not to keep connections leaves each to say goodbye by itself.
+        """
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._context),
+            headers={"Authorization": f"Bearer {token}"},
+        )
 
 
 def running_pod(

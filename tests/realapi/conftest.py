@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.objects import namespace
-from tests.realapi.admin import Admin, administering
+from tests.realapi.admin import Admin
 from tests.realapi.binaries import missing
 from tests.realapi.control_plane import ControlPlane
 
@@ -28,9 +28,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-async def admin(cluster: ControlPlane) -> AsyncIterator[Admin]:
-    async with administering(cluster) as found:
-        yield found
+def admin(cluster: ControlPlane) -> Admin:
+    return Admin(cluster)
 
 
 @pytest.fixture

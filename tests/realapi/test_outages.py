@@ -12,7 +12,7 @@ import pytest
 from clusterdns.cluster.audit import audits
 from clusterdns.cluster.requests import Timing
 from tests.objects import endpoint, endpoint_slice, namespace, port, service
-from tests.realapi.admin import Admin, administering
+from tests.realapi.admin import Admin
 from tests.realapi.control_plane import ControlPlane
 from tests.realapi.dns_server import (
     Dns,
@@ -269,9 +269,9 @@ async def test_etcd_is_restored_from_a_backup(
     """Versions go back; what was made since the backup does not exist any more."""
     await some_objects(admin, space)
     await asyncio.to_thread(cluster.back_up, tmp_path / "backup")
-    async with administering(cluster) as after, dns_following(cluster, tmp_path) as dns:
-        await change_them(after, space)
-        await changes_are_seen(dns, after, space)
+    async with dns_following(cluster, tmp_path) as dns:
+        await change_them(admin, space)
+        await changes_are_seen(dns, admin, space)
         await asyncio.to_thread(cluster.restore, tmp_path / "backup")
-        await dns.until_true(after.truth, RECOVERY_S)
+        await dns.until_true(admin.truth, RECOVERY_S)
         assert await dns.answer(owner_name(space, "db-0")) == "10.1.2.0"
