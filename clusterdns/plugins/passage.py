@@ -7,7 +7,7 @@ that `kubernetes` answers at once.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from clusterdns.errors import UpstreamError
 from clusterdns.wire.plain import Plain
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # One of the two is None.
 Told = Callable[[Received | None, UpstreamError | None], object]
 Stops = Callable[[Plain, float], bool]
+Holds = Callable[[Plain, float], "Reply | Literal[False] | None"]
 Finds = Callable[[Plain], "Reply | None"]
 Back = Callable[[Plain, "Reply", float], "Reply | None"]
 
@@ -52,6 +53,8 @@ class Passage:
     sources: what answers the names of a zone at once; gives None for what is for `resolve`.
     stops: whether this question at this monotonic second is for `resolve`, looked at without a
         side effect; None: none is, but for those of `ways`.
+    holds: the reply that it has for this question at this monotonic second, whose `sent_again` is
+        told once it is sent; gives None if it has none, and False for what is for `resolve`.
     back: what the plugin makes of the reply from behind it; gives None, and has done nothing, if
         that is for `resolve` (which will find the reply there). None: passes on what it gets.
     flags: header bits that it sets in what is behind it.
@@ -60,5 +63,6 @@ class Passage:
     ways: Mapping[str, Way | None] = field(default_factory=dict)
     sources: Mapping[str, Finds] = field(default_factory=dict)
     stops: Stops | None = None
+    holds: Holds | None = None
     back: Back | None = None
     flags: int = 0

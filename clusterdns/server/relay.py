@@ -7,11 +7,11 @@ what is not as usual takes the full path: at once, or with the upstream's reply 
 
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from clusterdns.errors import UpstreamError
 from clusterdns.plugins.base import Reply
-from clusterdns.plugins.passage import Came, Finds, Passage, Way
+from clusterdns.plugins.passage import Back, Came, Finds, Passage, Way
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Route, Router
 from clusterdns.server.counting import Series
@@ -20,8 +20,9 @@ from clusterdns.server.steps import Steps
 from clusterdns.server.underway import Send, UnderWay
 from clusterdns.wire.edns import reply_edns
 from clusterdns.wire.message import AA, AD, CD, QR, RA, RD, TC
+from clusterdns.wire.names import folded_name, upward
 from clusterdns.wire.plain import QUERY_EDNS, Plain, plain
-from clusterdns.wire.question import HEADER, Question
+from clusterdns.wire.question import HEADER
 from clusterdns.wire.received import Received
 
 _HEAD = struct.Struct("!5H")  # all of the header behind the id
@@ -57,9 +58,18 @@ class Relay:
             for stops in lane.stops:
                 if stops(asked, now):
                     return False
-            if lane.finds is not None:
-                return self._found(lane, lane.finds, asked, peer, send, now)
-            return self._sent(lane, asked, peer, send, now)
+            for holds, backs in lane.holds:
+                held = holds(asked, now)
+                if held is not None:
+                    return held is not False and self._answered(
+                        lane, held, backs, asked, peer, send, now
+                    )
+            if lane.finds is None:
+                return self._sent(lane, asked, peer, send, now)
+            found = lane.finds(asked)
+            return found is not None and self._answered(
+                lane, found, lane.backs, asked, peer, send, now
+            )
         except Exception:  # an edge: the full path will tell what is wrong
             return False
 
@@ -79,21 +89,23 @@ class Relay:
                 self._under_way.leave()
         return is_sent
 
-    def _found(
+    def _answered(
         self,
         lane: "Lane",
-        finds: Finds,
+        found: Reply,
+        backs: Sequence[Back],
         asked: Plain,
         peer: tuple[str, int],
         send: Send,
         now: float,
     ) -> bool:
-        """Whether a query could be answered at once; then it was."""
-        found = finds(asked)
-        reply = None if found is None else _through(lane, asked, found, now)
+        """Whether a query could be answered with what was found at once; then it was."""
+        reply = _through(backs, asked, found, now)
         if reply is None:
             return False
         send(self._finished(lane, asked, reply, peer, now, time.monotonic()))
+        if found.sent_again is not None:
+            found.sent_again(1, now)
         return True
 
     def told(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:
@@ -117,14 +129,11 @@ class Relay:
     def _lane(self, name: bytes) -> "Lane | None":
         """That of the longest zone that a folded name is in."""
         lanes = self._lanes
-        at = 0
-        while True:
-            zone = name[at:]
-            if zone in lanes:
-                return lanes[zone]
-            if not (length := name[at]):
+        while name not in lanes:  # `upward` would cost 0.2 us more
+            if not (length := name[0]):
                 return None
-            at += length + 1
+            name = name[length + 1 :]
+        return lanes[name]
 
     def _finished(
         self,
@@ -169,16 +178,20 @@ def _passed_back(trip: "Trip", found: Received, now: float) -> Reply | None:
     """The reply as it leaves the plugins; None: `resolve` of each must see it."""
     if found.options:
         return None
-    return _through(trip.lane, trip.asked, Reply.of(found), now)
+    return _through(trip.lane.backs, trip.asked, Reply.of(found), now)
 
 
-def _through(lane: "Lane", asked: Plain, reply: Reply, now: float) -> Reply | None:
+def _through(backs: Sequence[Back], asked: Plain, reply: Reply, now: float) -> Reply | None:
     """The reply as it leaves the plugins in front; None: `resolve` of each must see it."""
-    for back in lane.backs:
+    for back in backs:
         if (changed := back(asked, reply, now)) is None:
             return None
         reply = changed
     return reply
+
+
+def _backs(passages: Sequence[Passage]) -> list[Back]:
+    return [each.back for each in reversed(passages) if each.back is not None]
 
 
 class Trip:
@@ -216,6 +229,7 @@ class Lane:
     zone: of the server block, as metrics call it.
     way: who takes them. finds: what answers them at once. One of the two is None.
     stops, backs: of the plugins in front of that: outermost first, and innermost first.
+    holds: of those that may have the reply, outermost first, each with the backs in front of it.
     flags: header bits that plugins add to the query.
     counted: None: the block is not counted.
     """
@@ -235,7 +249,12 @@ class Lane:
         self.way: Way | None = None if callable(to) else to
         self._recursive = block.recursive
         self.stops = [each.stops for each in passages if each.stops is not None]
-        self.backs = [each.back for each in reversed(passages) if each.back is not None]
+        self.backs = _backs(passages)
+        self.holds = [
+            (each.holds, _backs(passages[:place]))
+            for place, each in enumerate(passages)
+            if each.holds is not None
+        ]
         self.flags = 0
         for each in passages:
             self.flags |= each.flags
@@ -282,12 +301,12 @@ def lanes(router: Router, answers: Answers) -> dict[bytes, Lane | None]:
     blocks: dict[bytes, tuple[str, Block]] = {}
     for block in router.blocks:
         for zone in block.zones:
-            blocks.setdefault(_wire(zone), (zone, block))
+            blocks.setdefault(folded_name(zone), (zone, block))
     found = {
         at: lane
         for top, (zone, block) in blocks.items()
         for at, lane in _lanes_of(top, zone, block, answers).items()
-        if next(each for each in _zones_above(at) if each in blocks) == top
+        if next(each for each in upward(at) if each in blocks) == top
     }
     return found if any(found.values()) else {}
 
@@ -302,24 +321,11 @@ def _lanes_of(top: bytes, zone: str, block: Block, answers: Answers) -> dict[byt
             break
         passages.append(passage)
         for name, to in {**passage.ways, **passage.sources}.items():
-            at = _wire(name)
-            if at in _zones_above(top):
+            at = folded_name(name)
+            if at in upward(top):
                 at = top
-            if top in _zones_above(at) and not any(each in found for each in _zones_above(at)):
+            if top in upward(at) and not any(each in found for each in upward(at)):
                 found[at] = None if to is None else Lane(zone, block, to, passages, answers)
         if any(way is not None for way in passage.ways.values()):
             break
     return {top: None, **found}
-
-
-def _zones_above(name: bytes) -> Iterator[bytes]:
-    """The name and every name above it, down to the root."""
-    at = 0
-    yield name
-    while length := name[at]:
-        at += length + 1
-        yield name[at:]
-
-
-def _wire(zone: str) -> bytes:
-    return Question.of(zone, 0).folded

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from dnslib import QTYPE
 
@@ -99,7 +99,8 @@ class Cache(Plugin):
         """AD tells upstreams that we know what it means in their reply (RFC 6840 section 5.7)."""
         if self._zones is not None:
             return None
-        return Passage(stops=self._knows, back=partial(self._came, server, view), flags=AD)
+        holds = partial(self._holds, server, view)
+        return Passage(holds=holds, back=partial(self._came, server, view), flags=AD)
 
     async def resolve(self, query: Query, next: Resolve) -> Reply | None:
         if not self._takes(query):
@@ -119,11 +120,23 @@ class Cache(Plugin):
             self._ask_behind(known, self._prefetch)
         return self._reply(entry, now, query.server, query.view)
 
-    def _knows(self, asked: Plain, now: float) -> bool:
-        return self.table.find(asked.key, now) is not None
+    def _holds(
+        self, server: str, view: str, asked: Plain, now: float
+    ) -> Reply | Literal[False] | None:
+        """The reply, if it is only to be sent: it is fresh, and not to be asked for anew."""
+        entry = self.table.find(asked.key, now)
+        if entry is None:
+            return None
+        if entry.left(now) <= 0 or (self.rules.prefetch and now >= self._prefetch_at(entry)):
+            return False
+        return self._reply(entry, now, server, view)
 
     def _came(self, server: str, view: str, asked: Plain, reply: Reply, now: float) -> Reply | None:
-        """What `_ask` does with a reply, if that is as usual."""
+        """What `_ask` does with a reply, if that is as usual.
+
+        Nothing is kept as finished: most names are asked for once, and it costs as much as all of
+        the rest.
+        """
         unix = int(self._unix()) if asked.do else None
         taken = take_plain(reply, asked, self.rules, now, unix)
         if taken is None:
@@ -137,9 +150,8 @@ class Cache(Plugin):
         self._blocks.add((server, view))
         if gone := self.table.put(asked.key, entry):
             figures.evictions.add(server, entry.store, self._zones_label, view, by=gone)
-        reply = taken.reply
-        reply.authoritative = entry.authoritative
-        return self._lasting(reply, entry, now, server, view)
+        taken.reply.authoritative = entry.authoritative
+        return taken.reply
 
     def _takes(self, query: Query) -> bool:
         """Whether this may answer. A query with more than a question (a TSIG, say) is nobody
