@@ -123,20 +123,26 @@ class Cache(Plugin):
     def _holds(
         self, server: str, view: str, asked: Plain, now: float
     ) -> Reply | Literal[False] | None:
-        """The reply, if it is only to be sent: it is fresh, and not to be asked for anew."""
+        """The reply, if it is only to be sent: it is fresh, and not to be asked for anew.
+
+        It is kept as finished from the third ask on: most names are asked for once or twice, and
+        that costs as much as all of the rest.
+        """
         entry = self.table.find(asked.key, now)
         if entry is None:
             return None
-        if entry.left(now) <= 0 or (self.rules.prefetch and now >= self._prefetch_at(entry)):
+        left = entry.left(now)
+        if left <= 0 or (self.rules.prefetch and now >= self._prefetch_at(entry)):
             return False
-        return self._reply(entry, now, server, view)
+        reply = _of(entry, entry.ttl if self.rules.keep_ttl else left)
+        if entry.is_asked_again:
+            return self._lasting(reply, entry, now, server, view)
+        entry.is_asked_again = True
+        reply.sent_again = partial(self._sent_again, entry, server, view)
+        return reply
 
     def _came(self, server: str, view: str, asked: Plain, reply: Reply, now: float) -> Reply | None:
-        """What `_ask` does with a reply, if that is as usual.
-
-        Nothing is kept as finished: most names are asked for once, and it costs as much as all of
-        the rest.
-        """
+        """What `_ask` does with a reply, if that is as usual. `_holds` says what is finished."""
         unix = int(self._unix()) if asked.do else None
         taken = take_plain(reply, asked, self.rules, now, unix)
         if taken is None:

@@ -33,6 +33,7 @@ class Entry:
     authoritative, recursion, options: as in Reply. keys: it rests on these.
     answers: see Survey. good: the reply that answered, which this one took the place of.
     hits, last_hit: how often it was asked for without a longer pause, and when last.
+    is_asked_again: somebody has, since it came.
     refreshing: it is being asked for anew. retry_at: not to be before, since that failed.
     """
 
@@ -52,6 +53,7 @@ class Entry:
     refreshing: bool = False
     retry_at: float = 0.0
     sent_ttl: int = -1
+    is_asked_again: bool = False
 
     def left(self, now: float) -> int:
         """Seconds left: the TTL by now. 0 or less: it is over."""
