@@ -27,7 +27,7 @@ from clusterdns.plugins.base import (
     once,
     read_options,
 )
-from clusterdns.plugins.zonefiles import ZoneFile, answer, waited, zone_copy
+from clusterdns.plugins.zonefiles import ZoneFile, answer, outside, waited, zone_copy
 from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
 
@@ -107,7 +107,7 @@ class Auto(Plugin):
         zones, files = self._served  # both at once: a thread may put others there
         zone = zones.match(question)
         if zone is None:
-            reply = await next(query)
+            reply = await outside(self, query, next)
             return reply.rests_on({self._key}) if reply else None
         found = await answer(files[zone], query, next, passes=False)
         return found.rests_on({self._key}) if found else None

@@ -260,6 +260,7 @@ class Plugin:
 
     name: ClassVar[str]  # the word in the Corefile
     sees: Sees = Sees.QUESTION
+    is_last: bool = False  # True: queries pass no directive of the block behind it, in CoreDNS
     recursive: bool = False  # True makes the block answer with RA set (`forward`)
     view: str = ""  # what metrics call the server block; not "": it takes what `admits` says alone
     any_class: bool = False  # True: it must be asked for classes other than IN too (`forward`)

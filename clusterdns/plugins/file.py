@@ -22,7 +22,7 @@ from clusterdns.plugins.base import (
     read_options,
 )
 from clusterdns.plugins.passage import Passage
-from clusterdns.plugins.zonefiles import ZoneFile, answer, waited, zone_copy
+from clusterdns.plugins.zonefiles import ZoneFile, answer, outside, waited, zone_copy
 from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
 
@@ -76,7 +76,7 @@ class File(Plugin):
         question = query.question
         zone = self._zones.match(question)
         if zone is None or question.qclass != IN:
-            return await next(query)
+            return await outside(self, query, next)
         return await answer(self._of[zone], query, next, question in self._fallthrough)
 
     def zone_copy(self, question: Question) -> ZoneCopy | None:

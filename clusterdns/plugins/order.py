@@ -68,6 +68,8 @@ def build(block: ServerBlock, setup: Setup) -> list[Plugin]:
     for directives in _by_name(block.directives, setup):
         with setup.attempt():
             plugins.append(plugin_class(directives[0].name).parse(directives, setup))
+    for last in [plugin for plugin in plugins if plugin.name not in NOT_PASSED][-1:]:
+        last.is_last = True
     setup.plugins += plugins
     for check in setup.at_end if not setup.faults else ():
         with setup.attempt():

@@ -13,7 +13,7 @@ from dnslib import CNAME, QTYPE, DNSLabel
 
 from clusterdns.corefile.names import zone_labels
 from clusterdns.errors import ResolveError, SourceError
-from clusterdns.plugins.base import Query, Reply, Resolve, ZoneCopy
+from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, ZoneCopy
 from clusterdns.wire.question import Question
 from clusterdns.zone.authority import NXDOMAIN, SERVFAIL, Authority
 from clusterdns.zone.index import Key
@@ -137,6 +137,14 @@ async def answer(zone: Held, query: Query, next: Resolve, passes: bool) -> Reply
         until=math.inf,
     )
     return reply if found.chase is None else await _chased(query, reply, found.chase)
+
+
+async def outside(plugin: Plugin, query: Query, next: Resolve) -> Reply | None:
+    """The reply to a question for a name that is in none of the plugin's zones.
+
+    Where nobody else could know it, it is REFUSED, as by any authoritative server.
+    """
+    return Reply(REFUSED, until=math.inf) if plugin.is_last else await next(query)
 
 
 def zone_copy(zone: Held) -> ZoneCopy:

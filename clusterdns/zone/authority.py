@@ -24,6 +24,7 @@ SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
 ASTERISK = b"*"
 MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
 MOST_STEPS = 8  # CNAME records one behind the other, CoreDNS's bound
+_OF_EVERY_APEX = frozenset({SOA, NS})
 _SETS_OF_ITS_OWN = frozenset({CNAME_TYPE, NSEC})  # a CNAME record does not stand for these
 
 
@@ -33,7 +34,8 @@ class Answer:
 
     chase: a name outside of the zone at which the CNAME records end; the answer goes on there.
     authoritative: AA; a referral alone is not.
-    absent: the name does not exist, so that somebody else may know it (`fallthrough`).
+    absent: the name has no records, so that somebody else may know it (`fallthrough`): it does not
+        exist, is an empty non-terminal, or an apex that has nothing but what makes it one.
     wildcard: what stands in for the name if that is not there, in lower case.
     """
 
@@ -108,6 +110,9 @@ class _Walk:
             signed = [node.signatures[rtype] for rtype in sorted(node.signatures)]
             records = [each for signatures in signed for each in signatures.records(owner)]
         if not records:
+            is_apex = len(labels) == len(self.apex)
+            of_its_own = node.rrsets.keys() - (_OF_EVERY_APEX if is_apex else ())
+            self.answer.absent = not self.answer.answer and not of_its_own
             self._negative(labels)
             return
         self.answer.answer += records

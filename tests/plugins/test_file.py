@@ -92,6 +92,38 @@ async def test_other_names_go_on(tmp_path: Path) -> None:
     assert [each.question.text for each in behind.asked] == ["example.net.", "a.other.", "org."]
 
 
+REFUSED, SERVFAIL = 5, 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "rcode"),
+    [
+        ("file @/db a.test", "x.test.", REFUSED),
+        ("file @/db a.test", "x.a.test.", 3),
+        ("file @/db a.test {\n fallthrough\n}", "x.a.test.", SERVFAIL),
+        ("file @/db a.test\nreload\nroot /", "x.test.", REFUSED),
+        ("file @/db a.test\nview v {\n expr true\n}", "x.test.", SERVFAIL),
+        ("file @/db a.test\nwhoami", "x.test.", 0),
+        ("auto a.test {\n directory @\n}", "x.test.", SERVFAIL),
+        ("auto a.test {\n directory @\n}", "x.a.test.", REFUSED),
+        ("file @/db a.test\nauto b.test {\n directory @\n}", "x.test.", SERVFAIL),
+        ("secondary a.test {\n transfer from 127.0.0.1\n}", "x.test.", REFUSED),
+        ("secondary a.test {\n transfer from 127.0.0.1\n}", "x.a.test.", SERVFAIL),
+        ("file @/db a.test\nsecondary b.test {\n transfer from 127.0.0.1\n}", "x.test.", REFUSED),
+    ],
+)
+def test_names_outside_of_all_zones(lines: str, name: str, rcode: int, tmp_path: Path) -> None:
+    """REFUSED where no directive stands behind it, as CoreDNS has it."""
+    write(tmp_path / "db")
+    corefile = parse(f"test {{\n{lines.replace('@', str(tmp_path))}\n}}", "Corefile")
+    found = configure(corefile, lambda selection, api: Index(selection), 53)
+    server = Responder(found.sockets[0].router, Answers(), "udp", ("127.0.0.1", 53))
+    octets = dns.message.make_query(name, "A").to_wire()
+    wire = server.respond(octets, ("127.0.0.1", 5), 0.0)
+    assert isinstance(wire, bytes)
+    assert dns.message.from_wire(wire).rcode() == rcode
+
+
 async def test_the_longest_zone(tmp_path: Path) -> None:
     write(tmp_path / "db", more="x.sub A 10.9.9.9\n")
     write(tmp_path / "sub", 2)

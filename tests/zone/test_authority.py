@@ -272,7 +272,31 @@ def test_find(
     assert lines(found.authority) == authority
     assert lines(found.additional) == additional
     assert found.authoritative == (authority != CUT or bool(answer))
-    assert found.absent == (rcode == 3 and not answer)
+    assert found.absent == (rcode == 3 and not answer or asked in EMPTY)
+
+
+EMPTY = {f"{name}example.org. A" for name in ("", "c1.", "b.c1.")} | {"example.org. DS"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "absent"),
+    [
+        ("x.example.org. A", True),
+        ("b.example.org. A", True),  # an empty non-terminal
+        ("a.b.example.org. A", False),
+        ("a.b.example.org. TXT", False),
+        ("sub.example.org. DS", False),
+        ("c.example.org. A", False),
+        ("example.org. A", True),
+        ("example.org. NS", False),
+        ("example.org. ANY", False),
+    ],
+)
+def test_who_else_may_know_it(asked: str, absent: bool) -> None:
+    """Where `fallthrough` leads on, as in CoreDNS: names without records of their own."""
+    assert find(HEAD + "a.b A 10.0.0.1\nsub NS ns.other.\nc CNAME b\n", asked).absent == absent
+    if asked.startswith("example.org."):
+        assert not find(HEAD + "@ MX 1 a\n", asked).absent
 
 
 @pytest.mark.parametrize(

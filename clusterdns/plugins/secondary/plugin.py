@@ -18,7 +18,7 @@ from clusterdns.plugins.base import (
 from clusterdns.plugins.secondary.catalogs import Catalogs, members
 from clusterdns.plugins.secondary.follower import Follower
 from clusterdns.plugins.secondary.options import Options
-from clusterdns.plugins.zonefiles import answer, zone_copy
+from clusterdns.plugins.zonefiles import answer, outside, zone_copy
 from clusterdns.wire.message import IN, NOTIFY, OPCODE
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key
@@ -77,7 +77,7 @@ class Secondary(Plugin):
             return Reply(authoritative=True) if is_known else None
         zone = zones.match(question)
         if zone is None or question.qclass != IN:
-            reply = await next(query)
+            reply = await outside(self, query, next)
         else:
             passes = question in self._fallthrough
             reply = await answer(followers[zone], query, next, passes)

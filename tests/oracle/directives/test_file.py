@@ -249,3 +249,70 @@ async def test_zones(tmp_path: Path, met: Counter[str]) -> None:
     ]
     async with sides(corefile(tmp_path), tmp_path, [ANSWERS]) as pair:
         await compare(pair, asked, EXPECTED, met, ours_as=folded)
+
+
+FALLING = (
+    HEAD
+    + """
+a.ent IN A 192.0.2.1
+*.w IN A 192.0.2.2
+c IN CNAME ent
+sub IN NS ns.elsewhere.test.
+"""
+)
+
+
+async def test_what_falls_through(tmp_path: Path, met: Counter[str]) -> None:
+    """Names without records: missing ones, empty non-terminals, an apex that has nothing else."""
+    texts = {"fall.test": FALLING, "more.test": FALLING + "@ IN TXT more\n"}
+    blocks = []
+    for zone, text in texts.items():
+        path = tmp_path / f"db.{zone}"
+        path.write_text(text.format(zone=zone))
+        lines = f"bind 127.0.0.1\n file {path} {{\n fallthrough\n }}\n whoami"
+        blocks.append(f"{zone} {{\n {lines}\n}}\n")
+    labels = ("", "no.", "ent.", "a.ent.", "b.ent.", "x.a.ent.", "w.", "x.w.", "c.", "sub.")
+    asked = [
+        Question(f"{label}{zone}.", qtype)
+        for zone in texts
+        for label in (*labels, "x.sub.")
+        for qtype in (1, 2, 6, 15, 43)
+    ]
+    async with sides("".join(blocks), tmp_path) as pair:
+        await compare(pair, asked, EXPECTED, met, ours_as=folded)
+
+
+OTHERS: tuple[str, ...] = (  # @ is a folder with `db`, and with `zones`, which has db.x.a.zN.test
+    "file @/db a.@z",
+    "file @/db a.@z {\n fallthrough\n }",
+    "file @/db a.@z\n reload\n root /\n errors",
+    "file @/db a.@z\n view always {\n expr true\n }",
+    "file @/db a.@z\n file @/db b.@z",
+    "file @/db a.@z\n whoami",
+    "file @/db a.@z\n chaos",
+    "auto a.@z {\n directory @/zones\n }",
+    "auto a.@z {\n directory @/zones\n }\n whoami",
+    "file @/db b.@z\n auto a.@z {\n directory @/zones\n }",
+    "file @/db a.@z\n secondary b.@z {\n transfer from 127.0.0.1:9\n }",
+    "secondary a.@z {\n transfer from 127.0.0.1:9\n }",
+    "secondary a.@z {\n transfer from 127.0.0.1:9\n }\n whoami",
+)
+
+
+async def test_names_outside_of_all_zones(tmp_path: Path, met: Counter[str]) -> None:
+    """With and without a directive that knows more."""
+    zones = tmp_path / "zones"
+    zones.mkdir()
+    (tmp_path / "db").write_text(HEAD.partition("\n")[2])
+    blocks, asked = [], []
+    for number, lines in enumerate(OTHERS):
+        zone = f"z{number}.test"
+        (zones / f"db.x.a.{zone}").write_text(HEAD.partition("\n")[2])
+        body = lines.replace("@z", zone).replace("@/", f"{tmp_path}/")
+        blocks.append(f"{zone} {{\n bind 127.0.0.1\n {body}\n}}\n")
+        labels = ("x.", "a.", "y.a.", "x.a.", "y.x.a.", "b.", "x.b.")
+        asked += [Question(f"{label}{zone}.", qtype) for label in labels for qtype in (1, 6)]
+        asked += [Question(f"{label}{zone}.", 252, tcp=True) for label in labels]
+        asked.append(Question(f"X.{zone}.", 1, edns=Edns(4096)))
+    async with sides("".join(blocks), tmp_path) as pair:
+        await compare(pair, asked, EXPECTED, met, ours_as=folded)
