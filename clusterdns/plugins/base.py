@@ -25,6 +25,7 @@ from clusterdns.errors import ConfigError, MalformedMessage, Place, ResolveError
 from clusterdns.plugins.passage import Came, Passage
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import AA, AD, RA, TC
+from clusterdns.wire.names import folded_name, upward
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received, Sections, sections
@@ -564,7 +565,7 @@ class Zones:
     def __init__(self, names: Iterable[str]) -> None:
         """names: absolute or not, in presentation form."""
         self.names = tuple(names)
-        self._wire = {Question.of(name, 0).folded: name for name in self.names}
+        self._wire = {folded_name(name): name for name in self.names}
         self._ends = tuple(self._wire)
 
     def __contains__(self, question: Question | Plain) -> bool:
@@ -579,14 +580,4 @@ class Zones:
         name = question.folded
         if not name.endswith(self._ends):
             return None  # nearly always; what ends like one may still do so within a label
-        found = (self._wire.get(name[-size:]) for size in _suffix_sizes(name))
-        return next(filter(None, found), None)
-
-
-def _suffix_sizes(name: bytes) -> Iterator[int]:
-    """Octets of the name itself and of each name above it, down to the root's one."""
-    at = 0
-    while length := name[at]:
-        yield len(name) - at
-        at += length + 1
-    yield 1
+        return next(filter(None, map(self._wire.get, upward(name))), None)

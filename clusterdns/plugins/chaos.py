@@ -13,7 +13,7 @@ from clusterdns.corefile.values import refuse_brace
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
 from clusterdns.plugins.passage import Passage
-from clusterdns.wire.question import Question
+from clusterdns.wire.names import folded_name
 
 CH = 3
 MOST = 255  # octets of a string in a TXT record, RFC 1035 section 3.3
@@ -30,11 +30,11 @@ class Chaos(Plugin):
         self.authors = list(authors)
         self.host = host
         self._texts = {
-            _folded("version.bind"): [version],
-            _folded("version.server"): [version],
-            _folded("hostname.bind"): [host],
-            _folded("id.server"): [host],
-            _folded("authors.bind"): self.authors,
+            folded_name("version.bind"): [version],
+            folded_name("version.server"): [version],
+            folded_name("hostname.bind"): [host],
+            folded_name("id.server"): [host],
+            folded_name("authors.bind"): self.authors,
         }
 
     @classmethod
@@ -64,10 +64,6 @@ class Chaos(Plugin):
         answer = [RR(question.label, QTYPE.TXT, CH, rdata=TXT(text)) for text in texts]
         random.shuffle(answer)  # nobody is the first
         return Reply(answer=answer, until=math.inf if len(answer) < 2 else 0.0)
-
-
-def _folded(name: str) -> bytes:
-    return Question.of(name, 0).folded
 
 
 def _text(text: str) -> bytes:

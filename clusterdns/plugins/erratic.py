@@ -9,7 +9,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, integer, no_arguments
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, read_options
-from clusterdns.wire.question import MAX_NAME
+from clusterdns.wire.names import MAX_NAME
 
 USUAL = 2  # every second one
 DELAY_S = 0.1

@@ -20,8 +20,8 @@ from clusterdns.corefile.values import arguments, duration, network, one_argumen
 from clusterdns.errors import ConfigError, Place, ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, read_options
 from clusterdns.plugins.passage import Passage
+from clusterdns.wire.names import folded_name
 from clusterdns.wire.plain import Plain
-from clusterdns.wire.question import Question
 from clusterdns.wire.received import with_addresses
 
 POLICIES = ("round_robin", "weighted")  # the first is the default
@@ -328,7 +328,7 @@ def _owner(word: Token) -> bytes:
     if parse_address(word.text):
         raise ConfigError(f"{word.text} has no weight, or is no domain name", word.place)
     try:
-        return Question.of(word.text, 0).folded
+        return folded_name(word.text)
     except ResolveError as error:
         raise ConfigError(f"{word.text!r} is no domain name", word.place) from error
 

@@ -7,7 +7,7 @@ from dnslib import AAAA, QTYPE, RR, SRV, A, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, bare
-from clusterdns.wire.question import MAX_NAME
+from clusterdns.wire.names import MAX_NAME
 
 
 class Whoami(Plugin):

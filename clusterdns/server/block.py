@@ -10,6 +10,7 @@ from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees
 from clusterdns.plugins.order import COUNTS, NOT_PASSED
 from clusterdns.wire.edns import OUR_SIZE
 from clusterdns.wire.message import IN, REFUSED
+from clusterdns.wire.names import folded_name
 from clusterdns.wire.question import Question
 
 DS = 43  # qtype, RFC 4034 section 5
@@ -124,7 +125,7 @@ class Router:
         self._routes: dict[bytes, list[Route]] = {}
         for block in self.blocks:
             for zone in block.zones:
-                routes = self._routes.setdefault(Question.of(zone, 0).folded, [])
+                routes = self._routes.setdefault(folded_name(zone), [])
                 routes.append(Route(zone, block))
         # Zones but the root: what ends like none of them needs no look at each of its labels.
         self._below_root = tuple(zone for zone in self._routes if zone != b"\0")
@@ -156,10 +157,9 @@ class Router:
         return above
 
     def _above(self, name: bytes, query: Query | None) -> Route | None:
-        at = 0
-        while length := name[at]:
-            at += length + 1
-            if (route := self._at(name[at:], query)) is not None:
+        while length := name[0]:  # `upward` would cost 0.2 us more
+            name = name[length + 1 :]
+            if (route := self._at(name, query)) is not None:
                 return route
         return None
 

@@ -5,7 +5,7 @@ import struct
 from dnslib import AAAA, RR, A, DNSBuffer, DNSLabel
 
 from clusterdns.errors import ResolveError
-from clusterdns.wire.question import MAX_LABEL, MAX_NAME
+from clusterdns.wire.names import MAX_LABEL, MAX_NAME
 
 MOST_OFFSET = 0x3FFF  # a pointer has 14 bits, RFC 1035 section 4.1.4
 POINTER = 0xC000  # the two bits that mark one

@@ -10,8 +10,9 @@ from dnslib import RR
 from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.wire.buffer import POINTER, MessageBuffer
 from clusterdns.wire.edns import OPT, Edns, parse_opt
+from clusterdns.wire.names import MAX_NAME
 from clusterdns.wire.patch import SOA, skip_record
-from clusterdns.wire.question import FORMERR, HEADER, MAX_NAME, Question, parse_question
+from clusterdns.wire.question import FORMERR, HEADER, Question, parse_question
 from clusterdns.wire.truncate import fit
 
 # Header bits, RFC 1035 section 4.1.1, AD and CD by RFC 4035 section 3.2.

@@ -12,9 +12,10 @@ from functools import lru_cache
 from clusterdns.errors import ResolveError
 from clusterdns.wire.buffer import MOST_OFFSET, POINTER
 from clusterdns.wire.message import AA, CLUSTER_SOA, IN, SoaForm
+from clusterdns.wire.names import MAX_NAME
 from clusterdns.wire.patch import SOA
 from clusterdns.wire.plain import Plain
-from clusterdns.wire.question import HEADER, MAX_NAME, Question
+from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.received import Received
 
 _ADDRESSES = ((1, 4), (28, 16))  # A and AAAA, and the octets of their rdata

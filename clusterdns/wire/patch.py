@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from clusterdns.errors import MalformedMessage
 from clusterdns.wire.edns import OPT
-from clusterdns.wire.question import FORMERR, HEADER, MAX_LABEL, MAX_NAME
+from clusterdns.wire.names import MAX_LABEL, MAX_NAME
+from clusterdns.wire.question import FORMERR, HEADER
 
 SOA = 6  # a record's type
 

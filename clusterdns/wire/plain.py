@@ -6,7 +6,8 @@ any other form, a broken one too, is left to `message.parse`.
 
 from clusterdns.wire.edns import DO, MOST_UDP, WITHOUT_EDNS, Edns
 from clusterdns.wire.message import AD, CD, RD
-from clusterdns.wire.question import HEADER, MAX_LABEL, MAX_NAME
+from clusterdns.wire.names import MAX_LABEL, MAX_NAME
+from clusterdns.wire.question import HEADER
 
 # A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, NAPTR, SVCB, HTTPS, CAA: nothing but the name and the
 # type decides who answers. Not so for DS (of the zone above), ANY, HINFO (`loop`) and transfers.

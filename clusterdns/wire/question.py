@@ -4,28 +4,18 @@ Written over octets instead of through dnslib because it runs for every query, a
 refuses labels that are no UTF-8, which are fine in a question (RFC 2181 section 11).
 """
 
-import re
 import struct
 from dataclasses import dataclass, field
 
 from dnslib import DNSLabel
 
-from clusterdns.errors import MalformedMessage, ResolveError
+from clusterdns.errors import MalformedMessage
+from clusterdns.wire.names import MAX_LABEL, MAX_NAME, name_of, presented
 
 HEADER = 12  # octets of the header, RFC 1035 section 4.1.1: the question starts behind them
-MAX_LABEL = 63  # octets, RFC 1035 section 2.3.4; the two bits above mark pointers
-MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
 FORMERR = 1  # rcode, RFC 1035 section 4.1.1
 
 _TYPE_AND_CLASS = struct.Struct("!HH")
-# What a name is written with in the Go DNS library, and so in the logs of CoreDNS, which
-# dashboards read: these characters behind a backslash, what cannot be printed as \DDD.
-_SPECIAL = re.compile(rb"[^!-~]|[.'@;()\"\\]")
-_BACKSLASHED = b".'@;()\"\\ "
-# One octet of a name in presentation form, RFC 1035 section 5.1. A backslash at the end is itself.
-_PRESENTED = re.compile(
-    rb"\\(?P<decimal>[0-9]{3})|\\(?P<escaped>[^0-9])|(?P<dot>\.)|(?P<plain>.)", re.DOTALL
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +38,7 @@ class Question:
         name: a str is absolute with or without the last dot, in presentation form.
         Raises ResolveError for what is no name: an empty label, or more octets than one may have.
         """
-        labels = _labels_of(name) if isinstance(name, str) else name.label
-        octets = _wire(labels)
+        octets = name_of(name)
         return cls(octets, qtype, qclass, HEADER + len(octets) + 4)
 
     @property
@@ -92,11 +81,6 @@ class Question:
         return presented(self.labels).lower()
 
 
-def presented(labels: tuple[bytes, ...]) -> str:
-    """A name of these labels in presentation form: absolute, its letters as they are."""
-    return "".join([_presented(label) + "." for label in labels]) or "."
-
-
 def parse_question(octets: bytes) -> Question:
     """The question of a message whose header says that there is one.
 
@@ -117,53 +101,3 @@ def parse_question(octets: bytes) -> Question:
     if at - HEADER > MAX_NAME:
         raise MalformedMessage(f"a name of {at - HEADER} octets in the question", FORMERR)
     return Question(octets[HEADER:at], qtype, qclass, at + 4)
-
-
-def _presented(label: bytes) -> str:
-    """A label in presentation form."""
-    if _SPECIAL.search(label):
-        label = _SPECIAL.sub(_escape, label)
-    return label.decode("ascii")
-
-
-def _escape(found: re.Match[bytes]) -> bytes:
-    octet = found[0]
-    return b"\\" + octet if octet in _BACKSLASHED else b"\\%03d" % octet[0]
-
-
-def _labels_of(text: str) -> tuple[bytes, ...]:
-    """The labels of a name in presentation form (RFC 1035 section 5.1); non-ASCII as UTF-8."""
-    if text == ".":
-        return ()
-    octets = text.encode()
-    labels = octets.split(b".") if b"\\" not in octets else _unescaped(octets)
-    if not labels[-1]:  # behind the last dot
-        labels.pop()
-    return tuple(labels)
-
-
-def _unescaped(octets: bytes) -> list[bytes]:
-    labels = [b""]
-    for match in _PRESENTED.finditer(octets):
-        if match["dot"]:
-            labels.append(b"")
-        else:
-            labels[-1] += _octet(match)
-    return labels
-
-
-def _octet(match: re.Match[bytes]) -> bytes:
-    if match["decimal"]:
-        return bytes([int(match["decimal"]) & 0xFF])  # \256 and up are no octets: as in Go
-    return match["escaped"] or match["plain"]
-
-
-def _wire(labels: tuple[bytes, ...]) -> bytes:
-    """Labels in wire form. Raises ResolveError for what is no name."""
-    for label in labels:
-        if not 0 < len(label) <= MAX_LABEL:
-            raise ResolveError(f"no name: a label of {len(label)} octets in {labels!r}")
-    octets = b"".join([bytes([len(label)]) + label for label in labels]) + b"\0"
-    if len(octets) > MAX_NAME:
-        raise ResolveError(f"no name: {len(octets)} octets in {labels!r}")
-    return octets

@@ -9,7 +9,8 @@ from dnslib import DNAME, QTYPE, RD, RR, DNSLabel
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.rewrite.matchers import Rewriting
-from clusterdns.wire.question import Question, presented
+from clusterdns.wire.names import presented
+from clusterdns.wire.question import Question
 
 # The name in the rdata of these types, as dnslib calls it; of a SOA that is MNAME alone.
 VALUES = {

@@ -10,7 +10,7 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.names import parse_address
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Query, Sees, nearest
-from clusterdns.wire.question import presented
+from clusterdns.wire.names import presented
 
 _PORT = struct.Struct("!H")
 _SUBNET = struct.Struct("!HBB")  # family, source and scope prefix length, RFC 7871 section 6

@@ -11,7 +11,8 @@ from clusterdns.plugins.base import Query
 from clusterdns.plugins.template.values import Struct
 from clusterdns.wire.edns import DO, OPT, Edns, Option
 from clusterdns.wire.message import AA, AD, CD, OPCODE, RA, RD, TC
-from clusterdns.wire.question import Question, presented
+from clusterdns.wire.names import presented
+from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_text, type_text
 
 Fields = Mapping[str, Callable[[Any], Any]]
