@@ -272,7 +272,7 @@ def test_find(
     assert lines(found.authority) == authority
     assert lines(found.additional) == additional
     assert found.authoritative == (authority != CUT or bool(answer))
-    assert found.absent == (rcode == 3 and not answer or asked in EMPTY)
+    assert found.absent == ((rcode == 3 and not answer) or asked in EMPTY)
 
 
 EMPTY = {f"{name}example.org. A" for name in ("", "c1.", "b.c1.")} | {"example.org. DS"}
