@@ -36,6 +36,9 @@ SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.passage", "plugin
 SHARED |= {"plugins.zonefiles"}
 SHARED |= {"plugins.refusals"}
 SHARED |= {f"plugins.expressions{name}" for name in ("", ".functions", ".lines", ".values")}
+# Of the parts below it the zone sees the cluster's objects, and names in wire form; no messages.
+ZONE_SEES = {"cluster", "cluster.model", "cluster.events", "cluster.selection"}
+ZONE_SEES |= {"wire", "wire.names"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -88,7 +91,7 @@ def allowed(path: Path, module: str) -> bool:
         case "cluster" | "corefile":
             return False  # they know none of the others
         case "zone":
-            return module in {"cluster", "cluster.model", "cluster.events", "cluster.selection"}
+            return module in ZONE_SEES
         case "plugins" if part(module) == "plugins":
             return module in SHARED or (len(here) > 2 and module.startswith(f"plugins.{here[1]}"))
         case "web" if module == "lifecycle":

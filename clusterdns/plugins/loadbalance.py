@@ -20,7 +20,7 @@ from clusterdns.corefile.values import arguments, duration, network, one_argumen
 from clusterdns.errors import ConfigError, Place, ResolveError
 from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, read_options
 from clusterdns.plugins.passage import Passage
-from clusterdns.wire.names import folded_name
+from clusterdns.wire.names import folded_name, wire_name
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.received import with_addresses
 
@@ -279,7 +279,7 @@ class Weights:
         return found.joined()
 
     def _weight(self, record: RR) -> int:
-        owner = b"".join([bytes([len(label)]) + label for label in record.rname.label]) + b"\0"
+        owner = wire_name(record.rname.label)
         return self._weights.get((owner.lower(), _address(record)), 1)
 
     async def _try_update(self) -> None:

@@ -1,7 +1,7 @@
 """Names in wire form (RFC 1035 section 3.1): with the root octet, never compressed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dnslib import DNSLabel
 
@@ -9,6 +9,8 @@ from clusterdns.errors import ResolveError
 
 MAX_LABEL = 63  # octets, RFC 1035 section 2.3.4; the two bits above mark pointers
 MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
+
+LENGTHS = tuple(bytes([length]) for length in range(MAX_LABEL + 1))  # what stands before a label
 
 # What a name is written with in the Go DNS library, and so in the logs of CoreDNS, which
 # dashboards read: these characters behind a backslash, what cannot be printed as \DDD.
@@ -18,6 +20,21 @@ _BACKSLASHED = b".'@;()\"\\ "
 _PRESENTED = re.compile(
     rb"\\(?P<decimal>[0-9]{3})|\\(?P<escaped>[^0-9])|(?P<dot>\.)|(?P<plain>.)", re.DOTALL
 )
+
+
+def wire_name(labels: Iterable[bytes]) -> bytes:
+    """A name of these labels, which are known to be such."""
+    return b"".join([LENGTHS[len(label)] + label for label in labels]) + b"\0"
+
+
+def labels_of(name: bytes) -> tuple[bytes, ...]:
+    """The labels of a name, without the root's; () is the root."""
+    labels = []
+    at = 0
+    while length := name[at]:
+        labels.append(name[at + 1 : at + 1 + length])
+        at += length + 1
+    return tuple(labels)
 
 
 def name_of(name: DNSLabel | str) -> bytes:
@@ -30,7 +47,7 @@ def name_of(name: DNSLabel | str) -> bytes:
     for label in labels:
         if not 0 < len(label) <= MAX_LABEL:
             raise ResolveError(f"no name: a label of {len(label)} octets in {labels!r}")
-    octets = b"".join([bytes([len(label)]) + label for label in labels]) + b"\0"
+    octets = wire_name(labels)
     if len(octets) > MAX_NAME:
         raise ResolveError(f"no name: {len(octets)} octets in {labels!r}")
     return octets

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dnslib import DNSLabel
 
 from clusterdns.errors import MalformedMessage
-from clusterdns.wire.names import MAX_LABEL, MAX_NAME, name_of, presented
+from clusterdns.wire.names import MAX_LABEL, MAX_NAME, labels_of, name_of, presented
 
 HEADER = 12  # octets of the header, RFC 1035 section 4.1.1: the question starts behind them
 FORMERR = 1  # rcode, RFC 1035 section 4.1.1
@@ -52,13 +52,7 @@ class Question:
     @property
     def labels(self) -> tuple[bytes, ...]:
         """The labels as sent, without the root's; () is the root."""
-        name = self.name
-        labels = []
-        at = 0
-        while length := name[at]:
-            labels.append(name[at + 1 : at + 1 + length])
-            at += length + 1
-        return tuple(labels)
+        return labels_of(self.name)
 
     @property
     def label(self) -> DNSLabel:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from dnslib import CNAME, RR, DNSLabel
 
+from clusterdns.wire.names import MAX_NAME, labels_of
 from clusterdns.zone.masterfile import SOA, Labels, Node, RRset, Zone
-from clusterdns.zone.names import labels_of
 
 A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
     1,
@@ -22,7 +22,6 @@ A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
 )
 SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
 ASTERISK = b"*"
-MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
 MOST_STEPS = 8  # CNAME records one behind the other, CoreDNS's bound
 _OF_EVERY_APEX = frozenset({SOA, NS})
 _SETS_OF_ITS_OWN = frozenset({CNAME_TYPE, NSEC})  # a CNAME record does not stand for these

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from dnslib import CNAME, NS, QTYPE, RR, SOA, DNSLabel
 
 from clusterdns.cluster.model import Address, EndpointSlice, Port, Service, parse_address
+from clusterdns.wire.names import wire_name
 from clusterdns.zone import records
 from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, Records
 from clusterdns.zone.grammar import (
@@ -25,7 +26,7 @@ from clusterdns.zone.grammar import (
     without_underscore,
 )
 from clusterdns.zone.index import SYNCED
-from clusterdns.zone.names import wire_below, wire_name
+from clusterdns.zone.names import wire_below
 from clusterdns.zone.records import Target, below, under
 from clusterdns.zone.targets import chosen, endpoint_name, endpoints
 from clusterdns.zone.view import Keys, View, primary_zone

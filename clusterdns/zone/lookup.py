@@ -10,6 +10,7 @@ from typing import NamedTuple
 from dnslib import QTYPE, RR, DNSLabel
 
 from clusterdns.cluster.model import Address, EndpointSlice, Port, Service, parse_address
+from clusterdns.wire.names import labels_of, wire_name
 from clusterdns.zone import records, targets
 from clusterdns.zone.found import (
     Found,
@@ -34,7 +35,7 @@ from clusterdns.zone.grammar import (
     pod_address_text,
 )
 from clusterdns.zone.index import SYNCED, Index
-from clusterdns.zone.names import labels_of, wire_below, wire_name
+from clusterdns.zone.names import wire_below
 from clusterdns.zone.records import Glue, Target, soa
 from clusterdns.zone.view import Keys, View, ZoneOptions
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from dnslib import AAAA, CNAME, NS, PTR, QTYPE, RD, RR, SOA, SRV, TXT, A, DNSLabel
 
 from clusterdns.cluster.model import Address, Port
-from clusterdns.zone.names import labels_of
+from clusterdns.wire.names import labels_of
 
 SCHEMA_VERSION = b"1.1.0"  # of the DNS specification for Kubernetes that names follow
 SCHEMA_TTL = 28800  # seconds; what CoreDNS and kube-dns have always said here

@@ -8,10 +8,11 @@ from typing import Literal
 from dnslib import DNSLabel
 
 from clusterdns.cluster.model import Address, Endpoint, EndpointSlice, Service, address_text
+from clusterdns.wire.names import labels_of, wire_name
 from clusterdns.zone import records
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import Index, Key, Owner
-from clusterdns.zone.names import labels_of, wire_below, wire_name
+from clusterdns.zone.names import wire_below
 from clusterdns.zone.records import below
 from clusterdns.zone.targets import endpoint_name
 

@@ -6,8 +6,15 @@ from dnslib import DNSLabel
 from hypothesis import given
 
 from clusterdns.errors import ResolveError
-from clusterdns.wire.names import folded_name, name_of, upward
+from clusterdns.wire.names import folded_name, labels_of, name_of, upward, wire_name
 from tests.wire.build import label_sequences, wire
+
+
+@given(label_sequences)
+def test_wire_and_back(labels: tuple[bytes, ...]) -> None:
+    name = wire_name(labels)
+    assert name == dns.name.Name([*labels, b""]).to_wire()
+    assert labels_of(name) == labels
 
 
 @given(label_sequences)

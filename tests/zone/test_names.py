@@ -1,22 +1,15 @@
-"""Names in wire form, as dnspython has them."""
+"""Names of cluster objects in wire form, as dnslib has them."""
 
-import dns.name
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.zone.names import labels_of, wire_below, wire_name
+from clusterdns.wire.names import wire_name
+from clusterdns.zone.names import wire_below
 from clusterdns.zone.records import below
 from tests.zone.sample import zone
 
 texts = st.text(st.sampled_from("abcXYZ-_.0é "), max_size=70)
-
-
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=8))
-def test_wire_and_back(labels: list[bytes]) -> None:
-    name = wire_name(labels)
-    assert name == dns.name.Name([*labels, b""]).to_wire()
-    assert labels_of(name) == tuple(labels)
 
 
 @given(st.lists(texts, min_size=1, max_size=5), st.sampled_from(["cluster.local", "a." * 60 + "b"]))

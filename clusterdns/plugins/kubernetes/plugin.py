@@ -29,6 +29,7 @@ from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
 from clusterdns.plugins.passage import Passage
 from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
+from clusterdns.wire.names import labels_of
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received
@@ -36,7 +37,6 @@ from clusterdns.zone.found import Found, NoData, NotOurs, NotSynced, NxDomain, R
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED, Index, Key
 from clusterdns.zone.lookup import Lookup
-from clusterdns.zone.names import labels_of
 from clusterdns.zone.records import SOA_TTL_LIMIT, soa
 from clusterdns.zone.transfer import zone_records
 from clusterdns.zone.view import STALE_TTL, View, ZoneOptions
