@@ -8,7 +8,7 @@ from dnslib import CNAME, QTYPE, RR
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.patterns import pattern
-from clusterdns.errors import ConfigError, ResolveError
+from clusterdns.errors import ResolveError
 from clusterdns.plugins.base import Query, Reply, Setup
 from clusterdns.plugins.rewrite.answers import valid
 from clusterdns.plugins.rewrite.matchers import (
@@ -16,8 +16,8 @@ from clusterdns.plugins.rewrite.matchers import (
     REGEX,
     Rewriting,
     absolute,
-    kind,
     rewriting,
+    split,
     substituting,
 )
 from clusterdns.plugins.rewrite.rules import Change, Rule
@@ -36,13 +36,7 @@ class CnameRule(Rule):
 
     @classmethod
     def parse(cls, words: Sequence[Token], place: Token, setup: Setup) -> "CnameRule":
-        if not 2 <= len(words) <= 3:
-            raise ConfigError(
-                "cname takes two names, with a way to match before them",
-                words[3].place if len(words) > 3 else place.place,
-            )
-        how = kind(words[0], "cname") if len(words) == 3 else EXACT
-        old, new = words[-2:]
+        how, (old, new) = split(words, 2, "two names", place)
         if how == REGEX:
             return cls(substituting(pattern(old, ignore_case=True), new.text.lower()))
         if how == EXACT:

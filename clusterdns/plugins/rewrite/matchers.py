@@ -6,7 +6,7 @@ have the spelling of whoever sent them, of which what is not exchanged stays.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.patterns import Pattern, pattern
@@ -32,6 +32,23 @@ def kind(token: Token, field: str) -> str:
             f"{token.text!r} is no way to match names of {field}: {', '.join(KINDS)}", token.place
         )
     return word
+
+
+def split(
+    words: Sequence[Token], count: int, takes: str, place: Token
+) -> tuple[str, Sequence[Token]]:
+    """The way to compare, and the `count` words that stand behind it; EXACT needs no saying.
+
+    takes: what the words are. place: the field.
+    Raises ConfigError where there are fewer or more.
+    """
+    if not count <= len(words) <= count + 1:
+        where = words[count + 1] if len(words) > count else place
+        field = place.text.lower()
+        raise ConfigError(f"{field} takes {takes}, with a way to match before them", where.place)
+    if len(words) == count:
+        return EXACT, words
+    return kind(words[0], place.text.lower()), words[1:]
 
 
 def absolute(text: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Query, Reply, Setup
-from clusterdns.plugins.rewrite.matchers import EXACT, Test, kind, test
-from clusterdns.plugins.rewrite.rules import Change, Rule
+from clusterdns.plugins.base import Reply, Setup
+from clusterdns.plugins.rewrite.matchers import split, test
+from clusterdns.plugins.rewrite.rules import NamedRule
 from clusterdns.wire.texts import rcode_number
 
 MOST = 23  # the highest number that is taken: BADCOOKIE
@@ -26,28 +26,15 @@ class Exchanged:
             reply.rcode = self.new
 
 
-class RcodeRule(Rule):
+class RcodeRule(NamedRule):
     """Exchanges an rcode, for some names."""
 
     field = "rcode"
 
-    def __init__(self, test: Test, exchanged: Exchanged) -> None:
-        self.test = test
-        self._change = Change(replies=(exchanged,))
-
     @classmethod
     def parse(cls, words: Sequence[Token], place: Token, setup: Setup) -> "RcodeRule":
-        if not 3 <= len(words) <= 4:
-            raise ConfigError(
-                "rcode takes a name and two rcodes, with a way to match before them",
-                words[4].place if len(words) > 4 else place.place,
-            )
-        old, new = words[-2:]
-        how = kind(words[0], "rcode") if len(words) == 4 else EXACT
-        return cls(test(how, words[-3]), Exchanged(_rcode(old), _rcode(new)))
-
-    def change(self, query: Query, name: str) -> Change | None:
-        return self._change if self.test(name) else None
+        how, (name, old, new) = split(words, 3, "a name and two rcodes", place)
+        return cls(test(how, name), Exchanged(_rcode(old), _rcode(new)))
 
 
 def _rcode(word: Token) -> int:

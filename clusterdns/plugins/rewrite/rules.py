@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from clusterdns.plugins.base import Query, Reply, Sees
+from clusterdns.plugins.rewrite.matchers import Test
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question
 
@@ -44,3 +45,14 @@ class Rule:
         name: the question's as `Question.text` has it, in lower case.
         """
         raise NotImplementedError
+
+
+class NamedRule(Rule):
+    """Leaves queries as they are, and changes what is replied to those for some names."""
+
+    def __init__(self, test: Test, changes: ReplyRule) -> None:
+        self.test = test
+        self._change = Change(replies=(changes,))
+
+    def change(self, query: Query, name: str) -> Change | None:
+        return self._change if self.test(name) else None

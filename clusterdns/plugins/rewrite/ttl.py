@@ -8,9 +8,9 @@ from dnslib import RR
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Query, Reply, Setup
-from clusterdns.plugins.rewrite.matchers import EXACT, Test, kind, test
-from clusterdns.plugins.rewrite.rules import Change, Rule
+from clusterdns.plugins.base import Reply, Setup
+from clusterdns.plugins.rewrite.matchers import split, test
+from clusterdns.plugins.rewrite.rules import NamedRule
 
 MOST = 0xFFFFFFFF  # what the field holds; RFC 2181 section 8 would have 31 bits
 UNBOUNDED = 0x7FFFFFFF  # seconds: what `30-` goes up to
@@ -38,28 +38,15 @@ class Bounds:
         return RR(record.rname, record.rtype, record.rclass, ttl, record.rdata)
 
 
-class TtlRule(Rule):
+class TtlRule(NamedRule):
     """Brings the TTLs of all records into bounds, for some names."""
 
     field = "ttl"
 
-    def __init__(self, test: Test, bounds: Bounds) -> None:
-        self.test = test
-        self._change = Change(replies=(bounds,))
-
     @classmethod
     def parse(cls, words: Sequence[Token], place: Token, setup: Setup) -> "TtlRule":
-        if not 2 <= len(words) <= 3:
-            raise ConfigError(
-                "ttl takes a name and seconds, with a way to match before them",
-                words[3].place if len(words) > 3 else place.place,
-            )
-        bounds = _bounds(words[-1])
-        how = kind(words[0], "ttl") if len(words) == 3 else EXACT
-        return cls(test(how, words[-2]), bounds)
-
-    def change(self, query: Query, name: str) -> Change | None:
-        return self._change if self.test(name) else None
+        how, (name, ttl) = split(words, 2, "a name and seconds", place)
+        return cls(test(how, name), _bounds(ttl))
 
 
 def _bounds(word: Token) -> Bounds:
