@@ -1,8 +1,6 @@
 """Counters of upstreams, under the names of CoreDNS since 1.11; the page tells older ones too."""
 
-from bisect import bisect_left
-
-from clusterdns.metrics import DURATIONS, Counter, Histogram
+from clusterdns.metrics import DURATIONS, Counter, Histogram, Labels
 from clusterdns.wire.texts import rcode_text
 
 NAME = "forward"  # label proxy_name
@@ -52,15 +50,14 @@ class Figures:
 
     def __init__(self, to: str) -> None:
         self._to = to
-        self._by_rcode: dict[int, _Replies] = {}
+        self._labels: dict[int, Labels] = {}  # by rcode
 
     def replied(self, rcode: int, seconds: float) -> None:
         """A reply came after so many seconds."""
-        replies = self._by_rcode.get(rcode)
-        if replies is None:
-            replies = self._by_rcode[rcode] = _Replies((NAME, self._to, rcode_text(rcode)))
-        replies.buckets[bisect_left(DURATIONS, seconds)] += 1
-        durations.sums[replies.labels] += seconds
+        labels = self._labels.get(rcode)
+        if labels is None:
+            labels = self._labels[rcode] = (NAME, self._to, rcode_text(rcode))
+        durations.add(seconds, labels)
 
 
 class Probes(Figures):
@@ -88,14 +85,3 @@ class Connections:
     def miss(self) -> None:
         """A query had one opened."""
         connection_misses.values[self._labels] += 1
-
-
-class _Replies:
-    """The replies of one upstream with one rcode: their counter, looked up once."""
-
-    __slots__ = ("buckets", "labels")
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        durations.observe(0.0, *labels, times=0)
-        self.labels = labels
-        self.buckets = durations.buckets[labels]
