@@ -45,7 +45,6 @@ class Finished:
         "_ttl",
         "_ttls_at",
         "_turn",
-        "_unread",
         "body",
         "hits",
         "keys",
@@ -80,18 +79,24 @@ class Finished:
         self._serial = reply.serial
         self._serial_at = _serials_at(octets, reply) if reply.serial else ()
         self._serial_in = -1  # none yet: the first ask puts the serial of that moment
-        self._orders = [self.body] if reply.reorder and not self._serial_at else None
         self._asks = 1
         self._spelling_free: bool | None = None  # None: nobody asked yet
-        self.plain = self.until == math.inf and not self._serial_at and self._orders is None
         self._sent_again = reply.sent_again
         self._told = 0  # of `hits`
-        self._ttl: int | None = None  # what all TTLs say; None: they stay as they are
-        self._ttls_at: list[Sequence[int]] = [()]  # of each order, as in the whole message
         self._aging: Aging | None = None
+        self._ttl: int | None = None  # what all TTLs say; None: they stay as they are
+        self._ttls_at: Sequence[int] = ()  # as in the whole message
         self._turn = math.inf  # monotonic seconds
-        # Most of what a cache has kept is never asked for again: until it is, this much is enough.
-        self._unread = None if reply.aging is None else reply
+        if reply.aging is not None:
+            self._ttl, self._ttls_at = _ttls(octets, reply)
+            if self._ttl is not None:
+                self._aging, self.until = reply.aging, reply.aging.end
+                self._turn = reply.aging.turn(self._ttl)
+        # Every order with where its TTLs stand; None: there is one order.
+        self._orders: list[tuple[bytes, Sequence[int]]] | None = None
+        if reply.reorder and not self._serial_at:
+            self._orders = [(self.body, self._ttls_at)]
+        self.plain = self.until == math.inf and not self._serial_at and self._orders is None
 
     def at(self, now: float) -> bytes | None:
         """The body to send at this monotonic second; None: the plugins are to be asked.
@@ -100,8 +105,6 @@ class Finished:
         """
         if self.plain:
             return self.body
-        if self._unread is not None:
-            self._read(self._unread)
         if self.until <= now:
             self._tell_sent(self.until)
             return None
@@ -127,8 +130,6 @@ class Finished:
         """Takes one more order of the same records; False: it is another answer."""
         if self._orders is None or not reply.reorder or reply.keys != set(self.keys):
             return False
-        if self._unread is not None:
-            self._read(self._unread)
         ttl, ttls_at = _ttls(octets, reply)
         if self.until <= now or reply.aging != self._aging or ttl != self._ttl:
             return False
@@ -138,23 +139,12 @@ class Finished:
             octets = with_name(octets, self.name)
         if self._aging is None:
             self.until = min(self.until, reply.until)
+        order = octets[2:], ttls_at
         if len(self._orders) < ORDERS:
-            self._orders.append(octets[2:])
-            self._ttls_at.append(ttls_at)
+            self._orders.append(order)
         else:
-            place = self._asks // RENEW % ORDERS
-            self._orders[place] = octets[2:]
-            self._ttls_at[place] = ttls_at
+            self._orders[self._asks // RENEW % ORDERS] = order
         return True
-
-    def _read(self, reply: Reply) -> None:
-        """Finds out how its TTLs count down."""
-        self._unread = None
-        ttl, ttls_at = _ttls(b"\0\0" + self.body, reply)
-        self._ttls_at = [ttls_at]
-        if ttl is not None and reply.aging is not None:
-            self._ttl, self._aging = ttl, reply.aging
-            self.until, self._turn = reply.aging.end, reply.aging.turn(ttl)
 
     def fold(self) -> int:
         """Counts its hits as of its kind; gives how many there were since the last time."""
@@ -177,11 +167,10 @@ class Finished:
         self._ttl -= int(now - self._turn) + 1
         self._turn = self._aging.turn(self._ttl)
         if self._orders is None:
-            self.body = _with_ttl(self.body, self._ttls_at[0], self._ttl)
+            self.body = _with_ttl(self.body, self._ttls_at, self._ttl)
         else:
             self._orders = [
-                _with_ttl(body, ttls_at, self._ttl)
-                for body, ttls_at in zip(self._orders, self._ttls_at, strict=True)
+                (_with_ttl(body, ttls_at, self._ttl), ttls_at) for body, ttls_at in self._orders
             ]
 
     def _next_order(self) -> bytes | None:
@@ -189,7 +178,7 @@ class Finished:
         self._asks += 1
         if len(self._orders) < ORDERS or self._asks % RENEW == 0:
             return None
-        return self._orders[self._asks % ORDERS]
+        return self._orders[self._asks % ORDERS][0]
 
     def _put_serial(self) -> None:
         assert self._serial is not None

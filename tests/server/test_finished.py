@@ -146,7 +146,7 @@ def test_an_order_asked_for_in_another_spelling_is_kept_in_ours() -> None:
     assert orders.answer.takes(packed(shouted, as_asked), as_asked, shouted, 1.0)
     kept = orders.answer._orders
     assert kept is not None
-    assert kept[1] == octets[2:]
+    assert kept[1] == (octets[2:], ())
 
 
 OTHER = "other.test. 5 IN A 10.0.0.1"
