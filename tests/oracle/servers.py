@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-import random
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+
+from tests.ports import free_port as free_port
 
 START_S = 20.0  # until ready; both need about a second on an idle machine
 STOP_S = 5.0
@@ -35,22 +35,6 @@ def clusterdns_command(corefile: Path, port: int, manifest: Path | None) -> list
     """How to start clusterdns, on objects in a file or on those of the Corefile's endpoint."""
     command = [sys.executable, "-m", "clusterdns", "-conf", str(corefile), "-dns.port", str(port)]
     return [*command, "--manifests", str(manifest)] if manifest else command
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP on loopback.
-
-    Below those that connections get by themselves (32768 and up), so that it stays free.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            try:
-                udp.bind(("", port))
-                tcp.bind(("", port))
-            except OSError:
-                continue
-            return port
 
 
 @asynccontextmanager

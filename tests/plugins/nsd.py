@@ -11,7 +11,7 @@ import dns.exception
 import dns.message
 import pytest
 
-from tests.oracle.servers import free_port
+from tests.ports import free_port
 
 BINARY = shutil.which("nsd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 NEEDS_NSD = pytest.mark.skipif(BINARY is None, reason="needs NSD: apt-get install nsd")

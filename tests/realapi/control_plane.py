@@ -11,9 +11,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.realapi import pki
 from tests.realapi.binaries import program
-from tests.scenarios.processes import free_port
 
 START_S = 90.0  # until the API is ready; 5 s on an idle machine
 STOP_S = 2.0  # then by force: kube-apiserver waits for a minute while anybody watches

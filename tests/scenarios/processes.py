@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Mapping
@@ -129,19 +128,3 @@ def ended(
     return subprocess.run(
         [*program, *words], input=stdin, capture_output=True, text=True, timeout=LIMIT_S, cwd=cwd
     )
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has at the moment, for UDP and TCP."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        ):
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue  # a UDP socket has it
-            return port

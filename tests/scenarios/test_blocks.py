@@ -10,8 +10,8 @@ import pytest
 from clusterdns.errors import ConfigError
 from clusterdns.server.source import own_addresses
 from tests.objects import service
+from tests.ports import free_port
 from tests.scenarios.asking import At, answer, ask, dig, get, needs_dig
-from tests.scenarios.processes import free_port
 from tests.scenarios.servers import COREFILE, Server, served, started, write
 from tests.scenarios.test_manifests import WEB, web
 

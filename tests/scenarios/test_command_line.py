@@ -9,8 +9,9 @@ import clusterdns
 from clusterdns import app, cli
 from clusterdns.app import App, Options
 from clusterdns.cli import main
+from tests.ports import free_port
 from tests.scenarios.asking import At, answer, becomes
-from tests.scenarios.processes import CLUSTERDNS, ended, free_port, running
+from tests.scenarios.processes import CLUSTERDNS, ended, running
 from tests.scenarios.servers import COREFILE, write
 from tests.scenarios.test_manifests import WEB, web
 

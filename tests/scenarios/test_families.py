@@ -12,8 +12,9 @@ from prometheus_client.metrics_core import Metric
 
 from tests.metering import read
 from tests.objects import service
+from tests.ports import free_port
 from tests.scenarios.asking import At, ask
-from tests.scenarios.processes import free_port, running
+from tests.scenarios.processes import running
 from tests.scenarios.servers import write
 from tests.scenarios.test_reload import upstream
 

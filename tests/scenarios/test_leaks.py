@@ -10,7 +10,8 @@ import dns.rdatatype
 import pytest
 
 from tests.objects import Json, endpoint, endpoint_slice, external_name, pod, port, service
-from tests.plugins.forward.stubs import HOST, Asked, Stub, reply, unused_port, upstream
+from tests.plugins.forward.stubs import HOST, Asked, Stub, reply, upstream
+from tests.ports import free_port
 from tests.scenarios.asking import At, ask
 from tests.scenarios.octets import ANY, CH, HS, IN, NONE, RD, Labels, ask_all, query, spelled
 from tests.scenarios.servers import Server, served, started, write
@@ -220,7 +221,7 @@ async def test_nothing_goes_upstream_before_the_cluster_is_known(
 ) -> None:
     """Not the reverse zones either (D13): their NXDOMAIN would be kept."""
     async with upstream(upstream_says) as stub:
-        api = f"endpoint http://{HOST}:{unused_port()}"
+        api = f"endpoint http://{HOST}:{free_port()}"
         corefile = corefile.format(port=stub.port, options=api, through=REVERSE)
         async with started(tmp_path, corefile=corefile) as server:
             rcodes = await ask_much(server.at, random.Random(7), 500)

@@ -15,8 +15,8 @@ from tests.certificates import client_context, make, make_ca
 from tests.metering import nothing_counted, read, series
 from tests.objects import service
 from tests.plugins.forward import stubs
+from tests.ports import free_port
 from tests.scenarios.asking import At, answer, ask, becomes
-from tests.scenarios.processes import free_port
 from tests.scenarios.servers import Server, served, started, write
 from tests.server.asking import opt, query, udp
 from tests.web.test_https import config

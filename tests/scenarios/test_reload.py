@@ -20,8 +20,9 @@ from clusterdns.plugins.cache import Cache
 from clusterdns.plugins.forward import hostnames
 from tests.objects import service
 from tests.plugins.forward import stubs
+from tests.ports import free_port
 from tests.scenarios.asking import At, answer, ask, becomes, get
-from tests.scenarios.processes import free_port, running
+from tests.scenarios.processes import running
 from tests.scenarios.servers import Server, served, started, write
 from tests.scenarios.test_manifests import WEB, web
 

@@ -9,8 +9,8 @@ import pytest
 
 from clusterdns.app import App
 from tests.certificates import client_context, make, make_ca, needs_openssl
+from tests.ports import free_port
 from tests.scenarios.asking import At
-from tests.scenarios.processes import free_port
 from tests.scenarios.test_reload import COREFILE, serving
 
 TLS = """\

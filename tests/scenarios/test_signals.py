@@ -15,8 +15,9 @@ import pytest
 
 from clusterdns import lifecycle
 from clusterdns.lifecycle import Lifecycle, Stage
+from tests.ports import free_port
 from tests.scenarios.asking import At, answer, becomes, get
-from tests.scenarios.processes import Process, free_port, running
+from tests.scenarios.processes import Process, running
 from tests.scenarios.servers import COREFILE, served, write
 from tests.scenarios.test_manifests import WEB, web
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from tests.objects import service
+from tests.ports import free_port
 from tests.scenarios.asking import answer, ask, becomes, dig, get, needs_dig
-from tests.scenarios.processes import free_port, running
+from tests.scenarios.processes import running
 from tests.scenarios.servers import served, started, write
 from tests.scenarios.test_manifests import WEB, web
 

@@ -17,8 +17,9 @@ import pytest
 from clusterdns.metrics import api_lag, dns_programming_duration, event_to_answer
 from tests.apiserver.server import ApiServer
 from tests.objects import endpoint, endpoint_slice, namespace, port, service
+from tests.ports import free_port
 from tests.scenarios.asking import TIMEOUT_S, At, answer, becomes, get
-from tests.scenarios.processes import Process, free_port, running
+from tests.scenarios.processes import Process, running
 from tests.scenarios.servers import served, started, write
 
 HTTP = [port(80, "http")]

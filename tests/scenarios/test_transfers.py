@@ -15,10 +15,10 @@ import pytest
 
 from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.corner_cases import corner_cases
-from tests.oracle.servers import free_port
 from tests.plugins import nsd
 from tests.plugins.nsd import NEEDS_NSD
 from tests.plugins.test_transfer import listening
+from tests.ports import free_port
 from tests.scenarios.asking import At, answer, becomes, get, needs_dig, run_dig
 from tests.scenarios.servers import Server, served, started, write
 

@@ -16,7 +16,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.oracle.servers import free_port
+from tests.ports import free_port
 from tests.scenarios.asking import At
 from tests.stock.upstreams import Upstream, loopback
 
@@ -69,7 +69,7 @@ class Machine:
     def port(self, number: int) -> int:
         """The port that stands for this one."""
         if number not in self.ports:
-            self.ports[number] = _unused_port()
+            self.ports[number] = free_port()
         return self.ports[number]
 
     def at(self, address: str, port: int) -> At:
@@ -123,14 +123,3 @@ class Machine:
         path = self.folder / "resolv.conf"
         path.write_text(f"search example.org\nnameserver {foreign.address}\noptions ndots:5\n")
         return str(path)
-
-
-_given: set[int] = set()
-
-
-def _unused_port() -> int:
-    """A free port that no other machine of this run has, or will have once it is started."""
-    while (port := free_port()) in _given:
-        pass
-    _given.add(port)
-    return port

@@ -17,6 +17,7 @@ import dns.rrset
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.forward import Forward
 from tests.plugins.asking import Next, parsed, query
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 ADDRESS = "192.0.2.1"
@@ -149,8 +150,8 @@ async def upstream(
             writer.close()
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    server = await asyncio.start_server(connected, host, 0, family=family, ssl=tls)
-    stub.port = server.sockets[0].getsockname()[1]
+    stub.port = free_port(host)
+    server = await asyncio.start_server(connected, host, stub.port, family=family, ssl=tls)
     transport, _ = await loop.create_datagram_endpoint(
         lambda: _Datagrams(stub), local_addr=(host, stub.port)
     )
@@ -189,14 +190,6 @@ async def ask(plugin: Forward, name: str = "example.org.", **changed: object) ->
 
 def addresses(found: Reply) -> list[str]:
     return [str(record.rdata) for record in found.answer]
-
-
-def unused_port() -> int:
-    """A port of loopback that refuses."""
-    with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 async def until(condition: Callable[[], bool]) -> None:

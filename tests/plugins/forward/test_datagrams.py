@@ -24,11 +24,11 @@ from tests.plugins.forward.stubs import (
     reply,
     silent,
     truncating,
-    unused_port,
     upstream,
     with_address,
     with_rcode,
 )
+from tests.ports import free_port
 
 FAST = "read_timeout 50ms\n max_fails 0"
 
@@ -201,7 +201,7 @@ async def test_silence_ends_as_in_coredns() -> None:
 
 
 async def test_a_port_where_nobody_listens_is_known_at_once() -> None:
-    port = unused_port()
+    port = free_port()
     async with forwarding(f"forward . {HOST}:{port} {{\n max_fails 0\n}}") as plugin:
         started = time.monotonic()
         expected = rf"^read udp .*->127\.0\.0\.1:{port}: read: connection refused$"
@@ -212,7 +212,7 @@ async def test_a_port_where_nobody_listens_is_known_at_once() -> None:
 
 async def test_all_who_asked_where_nobody_listens_know_it_at_once() -> None:
     """The network tells it once for a socket, to a read or to a write of another question."""
-    to = f"forward . {HOST}:{unused_port()} {{\n max_fails 0\n}}"
+    to = f"forward . {HOST}:{free_port()} {{\n max_fails 0\n}}"
     async with forwarding(to) as plugin:
         started = time.monotonic()
         asked = [ask(plugin, f"n{number}.example.org.") for number in range(60)]
@@ -231,7 +231,7 @@ async def test_a_port_that_is_none_is_servfail(port: str) -> None:
 
 
 async def test_any_number_of_attempts_with_one_that_refuses_is_not_a_busy_loop() -> None:
-    port = unused_port()
+    port = free_port()
     options = "max_fails 0\n max_connect_attempts 0"
     async with forwarding(f"forward . {HOST}:{port} {{\n {options}\n}}") as plugin:
         started, cpu = time.monotonic(), time.process_time()

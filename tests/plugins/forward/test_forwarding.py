@@ -25,11 +25,11 @@ from tests.plugins.forward.stubs import (
     reply,
     silent,
     until,
-    unused_port,
     upstream,
     with_address,
     with_rcode,
 )
+from tests.ports import free_port
 
 FAST = "read_timeout 50ms\n max_fails 0"
 ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -55,7 +55,7 @@ async def test_policies() -> None:
 
 
 async def test_the_next_upstream_when_one_is_silent_or_gone() -> None:
-    port = unused_port()
+    port = free_port()
     async with upstream(silent) as dead, upstream() as stub:
         lines = (
             f"forward . {HOST}:{port} {HOST}:{dead.port} {HOST}:{stub.port} {{\n"
@@ -109,7 +109,7 @@ async def test_an_upstream_that_is_down_is_left_out_until_it_is_back(
     def behave(asked: Asked) -> list[bytes]:
         return list(behaviour[0](asked))
 
-    port = unused_port()
+    port = free_port()
     lines = f"forward . {HOST}:{port} {HOST}:%d {{\n policy sequential\n health_check 50ms\n}}"
     async with upstream(behave) as stub, forwarding(lines % stub.port) as plugin:
         first = plugin.forwarders[0].upstreams[0]

@@ -27,11 +27,11 @@ from tests.plugins.forward.stubs import (
     forwarding,
     reply,
     until,
-    unused_port,
     upstream,
     with_address,
 )
 from tests.plugins.forward.test_streams import CA, CLIENT, server_context
+from tests.ports import free_port
 
 MEDIA = "application/dns-message"
 
@@ -270,7 +270,7 @@ async def test_what_a_cache_kept_is_older(age: str, ttl: int) -> None:  # RFC 84
 
 
 async def test_nobody_listens() -> None:
-    port = unused_port()
+    port = free_port()
     line = f"forward . https://{HOST}:{port} {{\n max_fails 0\n}}"
     async with forwarding(line) as plugin:
         expected = f'Post "https://{HOST}:{port}/dns-query": dial tcp {HOST}:{port}: connect: '
@@ -442,7 +442,7 @@ async def test_a_query_under_way_as_it_stops_ends_well() -> None:
 async def test_many_kinds_of_upstreams() -> None:
     """A dead DoH server is stepped over, to one that is asked by UDP."""
     async with upstream() as stub:
-        to = f"https://{HOST}:{unused_port()} {HOST}:{stub.port}"
+        to = f"https://{HOST}:{free_port()} {HOST}:{stub.port}"
         async with forwarding(f"forward . {to} {{\n policy sequential\n}}") as plugin:
             assert addresses(await ask(plugin)) == [ADDRESS]
             assert stub.asked[0].transport == "udp"

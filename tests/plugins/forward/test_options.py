@@ -11,7 +11,8 @@ from clusterdns.plugins.forward import Forward, hostnames
 from clusterdns.plugins.forward.options import Options, read
 from clusterdns.plugins.forward.targets import Target
 from tests.plugins.asking import fault, lines, new_setup, parsed
-from tests.plugins.forward.stubs import Asked, reply, silent, unused_port, upstream, with_rcode
+from tests.plugins.forward.stubs import Asked, reply, silent, upstream, with_rcode
+from tests.ports import free_port
 
 PKI = Path(__file__).parent / "pki"
 
@@ -408,7 +409,7 @@ async def test_host_names_by_nameservers_of_their_own() -> None:
         alone = f"forward . dns.test {{\n resolver 127.0.0.1:{first.port}\n}}"
         expected = "1:11: failed to resolve 'dns.test': it has no address"
         assert await asyncio.to_thread(fault, alone) == expected
-    port = unused_port()
+    port = free_port()
     refused = f"forward . dns.test {{\n resolver 127.0.0.1:{port}\n}}"
     expected = (
         f"1:11: failed to resolve 'dns.test': 127.0.0.1#{port}: [Errno 111] Connection refused"

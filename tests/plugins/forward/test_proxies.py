@@ -9,9 +9,10 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import Forward
 from clusterdns.plugins.forward.proxies import proxy_for
-from tests.plugins.forward.stubs import ADDRESS, HOST, addresses, ask, forwarding, unused_port
+from tests.plugins.forward.stubs import ADDRESS, HOST, addresses, ask, forwarding
 from tests.plugins.forward.test_https import doh
 from tests.plugins.forward.test_streams import CA
+from tests.ports import free_port
 
 AWAY = "192.0.2.1"  # nobody has it
 PROXY = "http://proxy.test:3128"
@@ -105,6 +106,6 @@ async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with through(monkeypatch, unused_port()) as plugin:
+    async with through(monkeypatch, free_port()) as plugin:
         with pytest.raises(ResolveError, match="proxyconnect tcp: connection refused"):
             await ask(plugin)

@@ -22,9 +22,9 @@ from tests.plugins.forward.stubs import (
     forwarding,
     reply,
     silent,
-    unused_port,
     upstream,
 )
+from tests.ports import free_port
 
 PKI = Path(__file__).parent / "pki"
 TCP = "force_tcp\n max_fails 0"
@@ -106,7 +106,7 @@ async def test_a_new_connection_that_dies_is_a_failure() -> None:
 
 
 async def test_nobody_listens() -> None:
-    port = unused_port()
+    port = free_port()
     async with forwarding(f"forward . {HOST}:{port} {{\n {TCP}\n}}") as plugin:
         expected = rf"^dial tcp 127\.0\.0\.1:{port}: connect: connection refused$"
         with pytest.raises(ResolveError, match=expected):

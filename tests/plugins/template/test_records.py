@@ -30,11 +30,15 @@ READ = [  # text, the same record in full
     ("a SRV 0 1 2 b", "a. 3600 IN SRV 0 1 2 b."),
     ("a SOA b c (1 2\n 3 4 5)", "a. 3600 IN SOA b. c. 1 2 3 4 5"),
     ("_a._tcp.b PTR x", "_a._tcp.b. 3600 IN PTR x."),
+    ("a CLASS3 TYPE16 x", 'a. 3600 CH TXT "x"'),
+    (r"a TYPE1 \# 4 0a000001", "a. 3600 IN A 10.0.0.1"),
+    ('a TXT "x\ny"', r'a. 3600 IN TXT "x\012y"'),  # octal: dnslib's text
 ]
 NONE = ["", "; nothing", "\n\n"]
 WRONG = [
     *("a", "a A", "a A 10.0.0.256", "a A 10.0.0.1.", "a. 60", "a B 10.0.0.1", "a A 10.0.0.1 x"),
     *("a..b A 10.0.0.1", " A 10.0.0.1", "a 60 60 A 10.0.0.1", "a IN IN A 1.0.0.1", '"a" A 1.0.0.1'),
+    *("a TYPE65536 x", "a TYPE x", "a TYPE16x x", "a CLASS65536 TXT x"),
     *("a AAAA 10.0.0.1", "a MX b", "a SOA b c (1 2 3 4 5", "$TTL 5", f"{'a' * 64} A 10.0.0.1"),
 ]  # fmt: skip
 OTHERS = [  # those that dnslib cannot read, or not from text
