@@ -138,7 +138,7 @@ class Cache(Plugin):
         if entry.is_asked_again:
             return self._lasting(reply, entry, now, server, view)
         entry.is_asked_again = True
-        reply.sent_again = partial(self._sent_again, entry, server, view)
+        reply.sent_again = Sender(self, entry, server, view)
         return reply
 
     def _came(self, server: str, view: str, asked: Plain, reply: Reply, now: float) -> Reply | None:
@@ -215,7 +215,7 @@ class Cache(Plugin):
             reply.until = entry.turn(left)
             if end > reply.until:
                 reply.aging = Aging(entry.stored, entry.ttl, end, entry.ttls_at)
-        reply.sent_again = partial(self._sent_again, entry, server, view)
+        reply.sent_again = Sender(self, entry, server, view)
         return reply
 
     async def _expired(self, known: Known, stale: Stale, now: float) -> Reply | None:
@@ -240,7 +240,7 @@ class Cache(Plugin):
             reply.until = min(entry.retry_at, now + STALE_HOLD_S)
         else:
             reply.until = min(entry.end + stale.for_s, now + STALE_HOLD_S)
-        reply.sent_again = partial(self._sent_stale, entry, query.server, query.view)
+        reply.sent_again = StaleSender(self, entry, query.server, query.view)
         return reply
 
     async def _verified(self, known: Known, stale: Stale) -> Reply | None:
@@ -330,16 +330,19 @@ class Cache(Plugin):
         last = math.ceil(self.rules.prefetch.percentage / 100 * entry.ttl)
         return entry.stored + (entry.ttl - last)
 
-    def _sent_again(self, entry: Entry, server: str, view: str, times: int, until: float) -> None:
-        """Counts queries that were answered without asking here."""
+    def sent_again(self, entry: Entry, server: str, view: str, times: int, until: float) -> None:
+        """Counts queries that were answered without asking here.
+
+        until: monotonic seconds; the last of them came before.
+        """
         block = server, self._zones_label, view
         figures.requests.add(*block, by=times)
         figures.hits.add(server, entry.store, *block[1:], by=times)
         if self.rules.prefetch is not None:
             entry.hit(until, self.rules.prefetch.gap_s, times)
 
-    def _sent_stale(self, entry: Entry, server: str, view: str, times: int, until: float) -> None:
-        self._sent_again(entry, server, view, times, until)
+    def sent_stale(self, server: str, view: str, times: int) -> None:
+        """The same, on top, of a reply whose time is over."""
         figures.served_stale.add(server, self._zones_label, view, by=times)
 
     def _count(self, entry: Entry, query: Query) -> None:
@@ -359,6 +362,34 @@ class Cache(Plugin):
             for server, view in self._blocks
             for store, held in stores.items()
         }
+
+
+class Sender:
+    """Tells a cache how often a reply was sent without asking it.
+
+    There is one for each finished answer: a `partial` of a method would be three objects, which
+    every collection of garbage looks at.
+    """
+
+    __slots__ = ("cache", "entry", "server", "view")
+
+    def __init__(self, cache: Cache, entry: Entry, server: str, view: str) -> None:
+        self.cache, self.entry = cache, entry
+        self.server, self.view = server, view
+
+    def __call__(self, times: int, until: float) -> None:
+        """until: monotonic seconds; the last time was before."""
+        self.cache.sent_again(self.entry, self.server, self.view, times, until)
+
+
+class StaleSender(Sender):
+    """The same of a reply whose time is over."""
+
+    __slots__ = ()
+
+    def __call__(self, times: int, until: float) -> None:
+        super().__call__(times, until)
+        self.cache.sent_stale(self.server, self.view, times)
 
 
 def _refreshed(entry: Entry, _: object) -> None:
