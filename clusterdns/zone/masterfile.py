@@ -20,6 +20,7 @@ import dns.zonefile
 from dnslib import RD, RDMAP, RR, DNSBuffer, DNSLabel
 
 from clusterdns.errors import SourceError
+from clusterdns.zone.tokens import Tokens
 
 Labels = tuple[bytes, ...]  # lower-case (RFC 4343), without the root's; () is the root
 
@@ -117,7 +118,7 @@ def read(text: str, origin: Labels, file: str) -> Zone:
     """
     name = dns.name.Name((*origin, b""))
     zone = dns.zone.Zone(name, relativize=False)
-    tokens = dns.tokenizer.Tokenizer(_placed_below(text, file), file)
+    tokens = Tokens(_placed_below(text, file), file)
     try:
         with zone.writer(True) as transaction:
             reader = _Reader(tokens, dns.rdataclass.IN, transaction, allow_include=True)
@@ -159,7 +160,7 @@ class _Reader(dns.zonefile.Reader):
                 if len(self.saved_state) > INCLUDES:
                     text = f"$INCLUDE more than {INCLUDES} files deep"
                     raise dns.exception.SyntaxError(text)  # type: ignore[no-untyped-call]
-                tokens.file = io.StringIO(_placed_below(file.read(), tokens.filename))
+                tokens = Tokens(_placed_below(file.read(), tokens.filename), tokens.filename)
         self._tokens = tokens
 
 

@@ -1,5 +1,7 @@
 """Records of master-file text, as templates write it."""
 
+import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import dns.exception
@@ -14,9 +16,11 @@ from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNS
 from clusterdns.errors import ResolveError
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_number, type_number
+from clusterdns.zone.tokens import Tokens
 
 DEFAULT_TTL = 3600  # seconds, CoreDNS's
 IN = 1
+MOST_NUMBER = 0xFFFF  # of a class or type, RFC 1035 section 4.1.3
 _KEPT = 1024  # texts: many templates write the same again and again
 
 
@@ -28,7 +32,7 @@ def record(text: str) -> RR | None:
     the last dot. Whoever gets it may not change it.
     Raises ValueError for what is none.
     """
-    tokens = dns.tokenizer.Tokenizer(text)
+    tokens = Tokens(text)
     try:
         token = tokens.get(want_leading=True)
         while token.is_eol():
@@ -52,15 +56,23 @@ def _kind(tokens: dns.tokenizer.Tokenizer) -> tuple[int, int, int]:
     ttl = rclass = None
     while True:
         word = tokens.get_identifier()
-        number = class_number(word.upper())
+        number = _number(word.upper(), "CLASS", class_number)
         if ttl is None and word[:1].isdigit():
             ttl = dns.ttl.from_text(word)
         elif rclass is None and number is not None and word.upper() != "ANY":
             rclass = number
-        elif (rtype := type_number(word.upper())) is not None:
+        elif (rtype := _number(word.upper(), "TYPE", type_number)) is not None:
             return (DEFAULT_TTL if ttl is None else ttl), rclass or IN, rtype
         else:
             raise ValueError(f"{word!r} is no record type")
+
+
+def _number(word: str, prefix: str, named: Callable[[str], int | None]) -> int | None:
+    """By its name, or as TYPE12345 (RFC 3597 section 5); None where it is neither."""
+    digits = word.removeprefix(prefix)
+    if digits != word and re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= MOST_NUMBER:
+        return int(digits)
+    return named(word)
 
 
 def _rdata(rtype: int, octets: bytes) -> RD:

@@ -82,6 +82,11 @@ loc IN LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m
 unknown IN TYPE65400 \# 4 0a000001
 ptr IN PTR www
 txt IN TXT "one" "two" "with \"quotes\" and \\ \010"
+lines IN TXT "one
+two"
+longtxt IN TXT ( "v=DKIM1; p=" """
+    + "k" * 300
+    + r""" "end" )
 zero 0 IN A 192.0.2.12
 long 99999 IN A 192.0.2.13
 under_score IN A 192.0.2.14

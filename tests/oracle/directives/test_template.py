@@ -7,6 +7,7 @@ from tests.oracle.asking import Edns, Question
 from tests.oracle.comparing import answers
 from tests.oracle.directives.scripts import ANSWERS
 from tests.oracle.sides import (
+    USUAL,
     Rules,
     as_asked,
     compare,
@@ -119,6 +120,61 @@ def questions() -> list[Question]:
         found += [Question(f"a.z{number}.test.", 1, tcp=True, edns=Edns(1400, 0x8000))]
         found += [Question(f"a.z{number}.test.", 16, flags=0x0010)]
     return found
+
+
+LONG = "k" * 300
+RECORDS = (  # what follows the name
+    *(
+        'TXT "a\nb"',
+        'TXT "a\r\nb"',
+        'TXT "\n" "b\n\n"',
+        "TXT a\nb",
+        f'TXT "{LONG}"',
+        f"TXT {LONG} b",
+    ),
+    *(
+        'TXT ""',
+        'TXT "a" ( "b"\n "c" )',
+        "TXT a;b",
+        'TXT "a;b"',
+        'TXT a"b"c',
+        'TXT "a""b"',
+        "TXT 'a b'",
+    ),
+    *(r"TXT a\nb", r'TXT "\065\200"', 'TXT "é"', 'TXT "a', "1h TXT a", "1h30m TXT a", "-5 TXT a"),
+    *(
+        "4294967295 TXT a",
+        "4294967296 TXT a",
+        "IN 60 TXT a",
+        "60 IN 70 TXT a",
+        "in txt a",
+        "CH TXT a",
+    ),
+    *("CLASS1 TXT a", "CLASS3 TYPE16 a", r"TYPE16 \# 2 0161", r"TYPE65534 \# 1 aa", "TYPE65534 a"),
+    *("ANY TXT a", "A 1.2.3", "A 01.2.3.4", "A ::1", "AAAA ::ffff:1.2.3.4", "A 1.2.3.4 x"),
+    *("A 1.2.3.4;c", "A ( 1.2.3.4 )", "A (\n1.2.3.4\n)", r"A \# 4 01020304", "MX 10 a", "MX a"),
+    *(
+        "SRV 1 2 3 .",
+        "CNAME @",
+        "CAA 0 issue x",
+        'CAA 128 issue "x;y"',
+        'NAPTR 1 2 "S" "SIP" "" a.',
+    ),
+    *("HTTPS 1 . alpn=h2", "SVCB 1 a. port=1 ipv4hint=1.2.3.4", "SOA a b ( 1 2\n 3 4 5 )"),
+    *("SOA a b 1 1h 3 4 5", "DNAME a", "LOC 1 N 1 E 1m", 'URI 1 2 "x"', "RP a b", "AFSDB 1 a"),
+)
+
+
+async def test_records(tmp_path: Path, met: Counter[str]) -> None:
+    """Texts that are records, and others."""
+    blocks = []
+    for number, record in enumerate(RECORDS):
+        text = f"{{{{ .Name }}}} {record}".replace('"', '\\"')
+        body = f'bind 127.0.0.1\n template IN ANY {{\n answer "{text}"\n }}'
+        blocks.append(f"z{number}.test {{\n {body}\n}}\n")
+    asked = [Question(f"a.z{number}.test.", 255, tcp=True) for number in range(len(RECORDS))]
+    async with sides("".join(blocks), tmp_path) as pair:
+        await compare(pair, asked, USUAL, met)
 
 
 EXPECTED: Rules = {"D33": recursive, "D5": own_opt, "D11": as_asked}
