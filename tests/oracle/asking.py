@@ -2,12 +2,15 @@
 
 import asyncio
 import struct
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import dns.name
 import dns.rdatatype
+
+from tests.oracle.ages import Span
 
 WINDOW = 48  # queries under way at once: less than any server's socket buffer holds
 PATIENCE_S = 1.5  # for a reply; a server on loopback needs milliseconds
@@ -57,9 +60,11 @@ def opt_record(edns: Edns) -> bytes:
 
 
 class Replies(NamedTuple):
-    """What came back for each query, in order; None: nothing."""
+    """What came back for each query, in order, and when it was asked and answered; None: nothing
+    came."""
 
     octets: list[bytes | None]
+    spans: list[Span]
     client_port: int
 
 
@@ -70,21 +75,25 @@ async def ask(
     exchange = await (_Tcp if tcp else _Udp).open(port)
     slots = asyncio.Semaphore(WINDOW)
 
-    async def one(number: int, query: bytes) -> bytes | None:
+    async def tried(number: int, query: bytes) -> bytes | None:
+        for _ in range(1 if tcp else TRIES):
+            try:
+                async with asyncio.timeout(patience_s):
+                    return await exchange.exchange(number & 0xFFFF, query)
+            except TimeoutError:
+                continue
+        return None
+
+    async def one(number: int, query: bytes) -> tuple[bytes | None, Span]:
         async with slots:
-            for _ in range(1 if tcp else TRIES):
-                try:
-                    async with asyncio.timeout(patience_s):
-                        return await exchange.exchange(number & 0xFFFF, query)
-                except TimeoutError:
-                    continue
-            return None
+            begin = time.monotonic()
+            return await tried(number, query), Span(begin, time.monotonic())
 
     try:
         found = await asyncio.gather(*(one(n, query) for n, query in enumerate(queries)))
     finally:
         await exchange.close()
-    return Replies(found, exchange.client_port)
+    return Replies([reply for reply, _ in found], [span for _, span in found], exchange.client_port)
 
 
 class _Exchange:

@@ -10,6 +10,7 @@ import msgspec
 
 from tests.apiserver.server import ApiServer
 from tests.objects import Json
+from tests.oracle.ages import Span
 from tests.oracle.answers import UNREADABLE, Answer, chained, decode
 from tests.oracle.asking import Question, ask
 from tests.oracle.rules import Rules
@@ -61,14 +62,19 @@ async def both(
 
 
 async def answers(
-    port: int, questions: Iterable[Question]
+    port: int, questions: Iterable[Question], spans: dict[Question, Span] | None = None
 ) -> tuple[Answers, dict[Question, bytes]]:
-    """Every answer, and the replies as they came."""
+    """Every answer, and the replies as they came.
+
+    spans: filled with when each was asked and answered.
+    """
     found: Answers = {}
     octets: dict[Question, bytes] = {}
     for tcp in (False, True):
         asked = [question for question in questions if question.tcp == tcp]
         replies = await ask(port, [question.octets() for question in asked], tcp=tcp)
+        if spans is not None:
+            spans.update(zip(asked, replies.spans, strict=True))
         for question, reply in zip(asked, replies.octets, strict=True):
             found[question] = decode(reply, replies.client_port)
             if reply is not None:

@@ -4,6 +4,7 @@ What clusterdns must answer is CoreDNS's answer as the rules change it; each rul
 docs/differences.md, so a difference that a rule prescribes is required and not only excused.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
+from tests.oracle.ages import NEW, Ages, Span, aged, ages, may_differ
 from tests.oracle.answers import UNREADABLE, Answer, Opt, Record, Section
 from tests.oracle.asking import Question
 from tests.oracle.comparing import Report, answers, told
@@ -24,24 +26,62 @@ from tests.oracle.servers import (
     free_port,
     running,
 )
-from tests.oracle.upstreams import Script, Seen, Upstream, upstream
+from tests.oracle.upstreams import Key, Script, Seen, Upstream, upstream
 
 needs_coredns = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
 
 OUR_SIZE = 1232
 EDE = 15  # RFC 8914
+CD, DO = 0x0010, 0x8000
+BEHIND_S = 0.2  # a reply that nobody waits for is kept that soon
 Rule = Callable[[Question, Answer], Answer]
 Rules = Mapping[str, Rule]  # in the order in which they are applied
 
 
 @dataclass
 class Side:
-    """One server and the upstreams that only it asks."""
+    """One server and the upstreams that only it asks.
+
+    spans: when each question was asked, those together that a cache has one reply for.
+    ages: of the last reply to each question.
+    """
 
     name: str
     port: int
     folder: Path
     upstreams: list[Upstream] = field(default_factory=list)
+    spans: dict[Key, list[Span]] = field(default_factory=dict)
+    ages: dict[Question, Ages] = field(default_factory=dict)
+
+    async def answers(
+        self, asked: Sequence[Question]
+    ) -> tuple[dict[Question, Answer | None], dict[Question, bytes]]:
+        """Its answers, and the replies as they came; how old they may be is in `ages`."""
+        spans: dict[Question, Span] = {}
+        found = await answers(self.port, asked, spans)
+        for question, span in spans.items():
+            self.spans.setdefault(_key(question), []).append(span)
+        self.ages |= {question: self._ages(question, span) for question, span in spans.items()}
+        return found
+
+    def _ages(self, question: Question, span: Span) -> Ages:
+        """By when upstreams replied to those who asked at the same time as the last one of them:
+        each of these replies may be the one that is kept."""
+        key = _key(question)
+        replied = [
+            second
+            for upstream in self.upstreams
+            for second in upstream.replied.get(key, ())
+            if second <= span.end
+        ]
+        if not replied:
+            return NEW
+        last = max(replied)
+        waiting = [each for each in self.spans[key] if each.begin <= last <= each.end]
+        began = min((each.begin for each in waiting), default=last)
+        first = min(second for second in replied if second >= began)
+        kept_by = max((each.end for each in waiting), default=last + BEHIND_S)
+        return ages(Span(first, kept_by), span)
 
     def log(self) -> list[str]:
         """Its output so far, line by line."""
@@ -89,15 +129,20 @@ async def compare(
     *,
     in_order: bool = False,
     ours_as: Rule | None = None,
-    slack_s: int = 0,
+    at_once: bool = False,
 ) -> tuple[dict[Question, Answer], dict[Question, Answer]]:
     """Asks both, and fails where ours is not what the rules make of CoreDNS's answer.
 
     in_order: the records of the answers are in one order, too.
     ours_as: makes of our answer what is compared.
-    slack_s: so much may the TTLs be apart, as the two are asked one after the other.
+    at_once: both are asked at the same time, where it matters when.
+    TTLs may be apart as far as the two may have got the same reply at different moments.
     """
-    (theirs, raws), (ours, octets) = [await answers(side.port, asked) for side in pair]
+    if at_once:
+        found = await asyncio.gather(*[side.answers(asked) for side in pair])
+    else:
+        found = [await side.answers(asked) for side in pair]
+    (theirs, raws), (ours, octets) = found
     report = Report(len(asked))
     zones: set[tuple[str, ...]] = set()
     for question in asked:
@@ -105,7 +150,8 @@ async def compare(
         expected, used = apply(rules, question, raw)
         report.rules.update(used)
         answer = ours_as(question, answer) if ours_as else answer
-        problem = _problem(_aged(expected, answer, slack_s), answer)
+        apart = may_differ(*[side.ages[question] for side in pair])
+        problem = _problem(aged(expected, answer, apart), answer)
         if in_order and not problem and raw is not NOTHING:
             problem = _order(raws[question], octets[question])
         if problem:
@@ -135,18 +181,10 @@ def _problem(expected: Answer, answer: Answer) -> str:
     return ""
 
 
-def _aged(expected: Answer, ours: Answer, slack_s: int) -> Answer:
-    """The expected answer, with our TTLs where they are as good."""
-
-    def section(theirs: Section, other: Section) -> Section:
-        pairs = zip(theirs, other, strict=False)
-        good = len(theirs) == len(other) and all(
-            one[:3] == two[:3] and abs(one.ttl - two.ttl) <= slack_s for one, two in pairs
-        )
-        return other if good else theirs
-
-    found = [section(*pair) for pair in zip(expected.sections, ours.sections, strict=True)]
-    return replace(expected, answer=found[0], authority=found[1], additional=found[2])
+def _key(question: Question) -> Key:
+    is_secure = question.edns is not None and bool(question.edns.flags & DO)
+    is_unchecked = bool(question.flags & CD)
+    return Key(question.name.lower(), question.qtype, question.qclass, is_unchecked, is_secure)
 
 
 def _order(theirs: bytes, ours: bytes) -> str:

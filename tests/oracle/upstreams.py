@@ -6,6 +6,7 @@ compared as well as what the client got.
 
 import asyncio
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,13 +55,27 @@ class Seen(NamedTuple):
     transport: str
 
 
+class Key(NamedTuple):
+    """All of a question that decides what a cache has for it."""
+
+    name: str  # in lower case
+    qtype: int
+    qclass: int
+    is_unchecked: bool  # CD
+    is_secure: bool  # DO
+
+
 @dataclass
 class Upstream:
-    """One upstream on a port of its own."""
+    """One upstream on a port of its own.
+
+    replied: the monotonic second of each reply.
+    """
 
     script: Script
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
+    replied: dict[Key, list[float]] = field(default_factory=dict)
 
     def replies(self, octets: bytes, transport: str) -> tuple[float, list[bytes]]:
         """When, and what: none, one or several messages."""
@@ -79,11 +94,20 @@ class Upstream:
         if said.only and said.only != transport:
             return 0.0, []
         made = _message(query, said)
+        self.replied.setdefault(_key(query), []).append(time.monotonic() + said.after_s)
         return said.after_s, said.mangle(made) if said.mangle else [made]
 
     def asked(self) -> list[Seen]:
         """What clients made it be asked: health checks and probes of `loop` apart."""
         return [s for s in self.seen if s.name != "." and s.qtype != "HINFO"]
+
+
+def _key(query: dns.message.Message) -> Key:
+    asked = query.question[0]
+    is_unchecked = bool(query.flags & dns.flags.CD)
+    is_secure = bool(query.ednsflags & dns.flags.DO)
+    name = str(asked.name).lower()
+    return Key(name, int(asked.rdtype), int(asked.rdclass), is_unchecked, is_secure)
 
 
 def _message(query: dns.message.Message, said: Said) -> bytes:
