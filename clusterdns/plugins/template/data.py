@@ -27,6 +27,12 @@ class Data(Struct):
         self.variables = Variables()
         self.sees_more = False
 
+    def written(self) -> str:
+        return f"{super().written()[:-1]} map[]}}"  # what Go has the labels in, and no template
+
+    def text(self) -> str:
+        return f"&{self.written()}"
+
     def remote(self) -> str:
         """The client's address."""
         self.sees_more = True

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from clusterdns.plugins.expressions.values import float_text
-from clusterdns.plugins.template.values import EvaluationError, kind, shown
+from clusterdns.plugins.template.values import (
+    EvaluationError,
+    Short,
+    Struct,
+    Unsigned,
+    kind,
+    shown,
+)
 
 MOST_WIDTH = 10_000  # characters that one verb may fill up to
 
@@ -76,9 +83,16 @@ def _size(text: str | None, taken: _Arguments) -> int | None:
 
 
 def _formatted(value: Any, verb: str, flags: str, width: int | None, precision: int | None) -> str:
-    if verb in "vT" or isinstance(value, list):
-        text = kind(value) if verb == "T" else _plain(value, verb, flags)
-        return _filled(text, flags, width)
+    if verb == "T":
+        return _filled(kind(value), flags, width)
+    if "#" in flags and verb == "v":
+        return _filled(_source(value), flags, width)
+    if isinstance(value, Struct) and not value.by_value and verb in ("v", *_TEXTS):
+        value = value.text()
+    if isinstance(value, list | dict | Struct):
+        return _composed(value, verb, flags, width, precision)
+    if verb == "v":
+        return _filled(shown(value), flags, width)
     if value is None:
         return f"%!{verb}(<nil>)"
     if isinstance(value, str) and verb in _TEXTS:
@@ -95,11 +109,41 @@ def _formatted(value: Any, verb: str, flags: str, width: int | None, precision: 
     return f"%!{verb}({kind(value)}={shown(value)})"
 
 
-def _plain(value: Any, verb: str, flags: str) -> str:
-    if "#" in flags and isinstance(value, str):
-        return _quoted(value)
+def _composed(
+    value: list[Any] | dict[str, Any] | Struct,
+    verb: str,
+    flags: str,
+    width: int | None,
+    precision: int | None,
+) -> str:
+    """What has parts: the verb is for each of them."""
+
+    def part(found: Any) -> str:
+        return _formatted(found, verb, flags, width, precision)
+
     if isinstance(value, list):
-        return f"[{' '.join([_formatted(each, verb, flags, None, None) for each in value])}]"
+        return f"[{' '.join(map(part, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join([f'{part(key)}:{part(value[key])}' for key in sorted(value)])}]"
+    has_names = "+" in flags and verb == "v"
+    parts = [f"{name}:" * has_names + part(each) for name, each in value.fields().items()]
+    return f"{'' if value.by_value else '&'}{{{' '.join(parts)}}}"
+
+
+def _source(value: Any) -> str:
+    """As it would stand in a Go program."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, Unsigned | Short):
+        return hex(value)
+    if isinstance(value, list):
+        return f"{kind(value)}{{{', '.join(map(_source, value))}}}"
+    if isinstance(value, dict):
+        parts = [f"{_quoted(key)}:{_source(value[key])}" for key in sorted(value)]
+        return f"{kind(value)}{{{', '.join(parts)}}}"
+    if isinstance(value, Struct):
+        fields = [f"{name}:{_source(each)}" for name, each in value.fields().items()]
+        return f"{'' if value.by_value else '&'}{kind(value).lstrip('*')}{{{', '.join(fields)}}}"
     return shown(value)
 
 

@@ -9,6 +9,7 @@ from clusterdns.plugins.template.formats import sprintf
 from clusterdns.plugins.template.values import (
     NO_VALUE,
     EvaluationError,
+    Short,
     Unsigned,
     Variables,
     is_true,
@@ -140,7 +141,8 @@ def _basic(value: Any) -> str:
     """The sort that can be compared with its like; "" for none."""
     if isinstance(value, bool):
         return "bool"
-    names = {int: "number", Unsigned: "number", float: "float", str: "string"}
+    names = {float: "float", str: "string"}
+    names |= dict.fromkeys((int, Short, Unsigned), "number")
     return names.get(type(value), "")
 
 

@@ -8,38 +8,51 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from clusterdns.plugins.base import Query
-from clusterdns.plugins.template.values import Struct
+from clusterdns.plugins.template.values import Items, Short, Struct
 from clusterdns.wire.edns import DO, OPT, Edns, Option
 from clusterdns.wire.message import AA, AD, CD, OPCODE, RA, RD, TC
 from clusterdns.wire.names import presented
 from clusterdns.wire.question import Question
-from clusterdns.wire.texts import class_text, type_text
+from clusterdns.wire.texts import class_text, rcode_text, type_text
 
 Fields = Mapping[str, Callable[[Any], Any]]
 NSID, SUBNET, COOKIE, PADDING = 3, 8, 10, 12  # codes of EDNS options
+ANY = 255  # class and type
 RESERVED = 0x0040  # the bit that RFC 1035 section 4.1.1 calls Z
 COMPACT = 0x4000  # the flag of the OPT record that RFC 9824 has
 
 
+def _class(number: int) -> str:
+    """In words, unless they are those of a type as well."""
+    return f"CLASS{ANY}" if number == ANY else class_text(number)
+
+
 class Asked(Struct):
-    """The question section."""
+    """The question."""
 
     type_name = "*dns.Question"
 
     def __init__(self, question: Question) -> None:
         self.question = question
 
-    def text(self) -> str:
+    def written(self) -> str:
         question = self.question
-        kinds = f"{class_text(question.qclass)}\t {type_text(question.qtype)}"
+        kinds = f"{_class(question.qclass)}\t {type_text(question.qtype)}"
         return f";{presented(question.labels)}\t{kinds}"
 
     FIELDS: ClassVar[Fields] = {
         "Name": lambda asked: presented(asked.question.labels),
-        "Qtype": lambda asked: asked.question.qtype,
-        "Qclass": lambda asked: asked.question.qclass,
-        "String": lambda asked: asked.text,
+        "Qtype": lambda asked: Short(asked.question.qtype),
+        "Qclass": lambda asked: Short(asked.question.qclass),
+        "String": lambda asked: asked.written,
     }
+
+
+class AskedItem(Asked):
+    """The question as the item of a list."""
+
+    type_name = "dns.Question"
+    by_value = True
 
 
 class Subnet:
@@ -65,7 +78,7 @@ class EdnsOption(Struct):
         self.code, self.data = option
         self.subnet = Subnet(option.data) if option.code == SUBNET else None
 
-    def text(self) -> str:
+    def written(self) -> str:
         if self.subnet is not None:
             return str(self.subnet)
         if self.code in (NSID, COOKIE):
@@ -75,9 +88,9 @@ class EdnsOption(Struct):
         return f"{self.code}:0x{self.data.hex()}"
 
     FIELDS: ClassVar[Fields] = {
-        "Code": lambda option: option.code,
-        "Option": lambda option: lambda: option.code,
-        "String": lambda option: option.text,
+        "Code": lambda option: Short(option.code),
+        "Option": lambda option: lambda: Short(option.code),
+        "String": lambda option: option.written,
         "Nsid": lambda option: option.data.hex(),
         "Cookie": lambda option: option.data.hex(),
         "Data": lambda option: list(option.data),
@@ -103,20 +116,34 @@ class EdnsOption(Struct):
 class RecordHeader(Struct):
     """What every record begins with, of the OPT record."""
 
-    type_name = "dns.RR_Header"
+    type_name = "*dns.RR_Header"
 
     def __init__(self, edns: Edns) -> None:
         self.edns = edns
 
+    def written(self) -> str:
+        fields = self.fields()
+        return f";.\t{fields['Ttl']}\t{_class(fields['Class'])}\t{type_text(OPT)}\t"
+
     FIELDS: ClassVar[Fields] = {
         "Name": lambda header: ".",
-        "Rrtype": lambda header: OPT,
-        "Class": lambda header: header.edns.size,
+        "Rrtype": lambda header: Short(OPT),
+        "Class": lambda header: Short(header.edns.size),
         "Ttl": lambda header: (
             header.edns.extended_rcode << 24 | header.edns.version << 16 | header.edns.flags
         ),
-        "Rdlength": lambda header: sum(4 + len(option.data) for option in header.edns.options),
+        "Rdlength": lambda header: Short(
+            sum(4 + len(option.data) for option in header.edns.options)
+        ),
+        "String": lambda header: header.written,
     }
+
+
+class RecordHeaderItself(RecordHeader):
+    """The same as a part of the record."""
+
+    type_name = "dns.RR_Header"
+    by_value = True
 
 
 class OptRecord(Struct):
@@ -127,7 +154,7 @@ class OptRecord(Struct):
     def __init__(self, edns: Edns) -> None:
         self.edns = edns
 
-    def text(self) -> str:
+    def written(self) -> str:
         edns = self.edns
         flags = " do" * edns.do + " co" * bool(edns.flags & COMPACT)
         rest = edns.flags & ~DO & ~COMPACT
@@ -137,23 +164,23 @@ class OptRecord(Struct):
             ";; OPT PSEUDOSECTION:",
             f"; EDNS: version {edns.version}; flags:{flags}; {reserved}udp: {edns.size}",
             *(
-                f"; {_title(each.code)}: {EdnsOption(each).text()}{_spelled(each)}"
+                f"; {_title(each.code)}: {EdnsOption(each).written()}{_spelled(each)}"
                 for each in edns.options
             ),
         ]
         return "\n".join(lines)
 
     FIELDS: ClassVar[Fields] = {
-        "Hdr": lambda record: RecordHeader(record.edns),
+        "Hdr": lambda record: RecordHeaderItself(record.edns),
         "Header": lambda record: lambda: RecordHeader(record.edns),
-        "Option": lambda record: [EdnsOption(option) for option in record.edns.options],
+        "Option": lambda record: Items("[]dns.EDNS0", map(EdnsOption, record.edns.options)),
         "Do": lambda record: lambda: record.edns.do,
         "Co": lambda record: lambda: bool(record.edns.flags & COMPACT),
-        "Z": lambda record: lambda: record.edns.flags & ~DO & ~COMPACT,
-        "UDPSize": lambda record: lambda: record.edns.size,
+        "Z": lambda record: lambda: Short(record.edns.flags & ~DO & ~COMPACT),
+        "UDPSize": lambda record: lambda: Short(record.edns.size),
         "Version": lambda record: lambda: record.edns.version,
         "ExtendedRcode": lambda record: lambda: record.edns.extended_rcode << 4,
-        "String": lambda record: record.text,
+        "String": lambda record: record.written,
     }
 
 
@@ -169,6 +196,10 @@ def _spelled(option: Option) -> str:
     return f"  {text}" if option.code == NSID else ""
 
 
+# As they are printed.
+_FLAGS = {"aa": AA, "tc": TC, "rd": RD, "ra": RA, "z": RESERVED, "ad": AD, "cd": CD}
+
+
 def _flag(bit: int) -> Callable[[Any], bool]:
     return lambda message: bool(message.query.flags & bit)
 
@@ -177,12 +208,19 @@ class Header(Struct):
     """The header (RFC 1035 section 4.1.1)."""
 
     type_name = "dns.MsgHdr"
+    by_value = True
 
     def __init__(self, query: Query) -> None:
         self.query = query
 
+    def written(self) -> str:
+        flags = self.query.flags
+        names = "".join([f" {name}" for name, bit in _FLAGS.items() if flags & bit])
+        head = f";; opcode: QUERY, status: {rcode_text(flags & 0xF)}"  # templates see no other
+        return f"{head}, id: {self.FIELDS['Id'](self)}\n;; flags:{names};"
+
     FIELDS: ClassVar[Fields] = {
-        "Id": lambda message: int.from_bytes(message.query.octets[:2], "big"),
+        "Id": lambda message: Short(int.from_bytes(message.query.octets[:2], "big")),
         "Response": lambda message: False,
         "Opcode": lambda message: (message.query.flags & OPCODE) >> 11,
         "Authoritative": _flag(AA),
@@ -193,6 +231,7 @@ class Header(Struct):
         "AuthenticatedData": _flag(AD),
         "CheckingDisabled": _flag(CD),
         "Rcode": lambda message: message.query.flags & 0xF,
+        "String": lambda message: message.written,
     }
 
 
@@ -200,6 +239,20 @@ class Message(Header):
     """Header, question, and the OPT record as the additional section."""
 
     type_name = "*dns.Msg"
+    by_value = False
+
+    def written(self) -> str:
+        opt = self.opt()
+        counts = f"QUERY: 1, ANSWER: 0, AUTHORITY: 0, ADDITIONAL: {int(opt is not None)}"
+        asked = Asked(self.query.question).written()
+        pseudo = f"{opt.written()}\n" if opt else ""
+        head = f"{super().written()} {counts}\n"
+        return f"{head}{pseudo}\n;; QUESTION SECTION:\n{asked}\n"
+
+    def fields(self) -> dict[str, Any]:
+        """Those of the header are in the field for it."""
+        own = ("MsgHdr", "Compress", "Question", "Answer", "Ns", "Extra")
+        return {name: self.FIELDS[name](self) for name in own}
 
     def opt(self) -> OptRecord | None:
         return OptRecord(self.query.edns) if self.query.edns else None
@@ -208,9 +261,9 @@ class Message(Header):
         **Header.FIELDS,
         "MsgHdr": lambda message: Header(message.query),
         "Compress": lambda message: False,
-        "Question": lambda message: [Asked(message.query.question)],
-        "Answer": lambda message: [],
-        "Ns": lambda message: [],
-        "Extra": lambda message: [message.opt()] if message.query.edns else [],
+        "Question": lambda message: Items("[]dns.Question", [AskedItem(message.query.question)]),
+        "Answer": lambda message: Items("[]dns.RR", []),
+        "Ns": lambda message: Items("[]dns.RR", []),
+        "Extra": lambda message: Items("[]dns.RR", filter(None, [message.opt()])),
         "IsEdns0": lambda message: message.opt,
     }

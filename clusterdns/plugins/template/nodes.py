@@ -7,7 +7,7 @@ from typing import Any
 from clusterdns.plugins.template import values
 from clusterdns.plugins.template.operands import Pipeline
 from clusterdns.plugins.template.state import MOST_STEPS, Break, Continue, State
-from clusterdns.plugins.template.values import EvaluationError, is_true, shown
+from clusterdns.plugins.template.values import EvaluationError, is_true, shown, written
 
 DEEPEST = 100  # templates that use templates; Go's 100,000 would be more than our stack
 
@@ -57,7 +57,7 @@ class Output(Node):
     def write(self, state: State, dot: Any) -> None:
         value = self.pipeline.value(state, dot)
         if not self.pipeline.names:
-            state.sheet.write(shown(value))
+            state.sheet.write(written(value))
 
     def __str__(self) -> str:
         return f"{{{{{self.pipeline}}}}}"

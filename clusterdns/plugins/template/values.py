@@ -4,7 +4,7 @@ Texts, numbers, truth, lists, dicts and None are Python's. Nothing else of Pytho
 template: what has fields is a Struct, which says what they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from clusterdns.plugins.expressions.values import float_text
@@ -20,6 +20,18 @@ class Unsigned(int):
     """A number that Go has as uint64."""
 
 
+class Short(int):
+    """A number that Go has as uint16."""
+
+
+class Items(list[Any]):
+    """A list of something else than texts. type_name: the Go type."""
+
+    def __init__(self, type_name: str, items: Iterable[Any]) -> None:
+        super().__init__(items)
+        self.type_name = type_name
+
+
 class Variables(dict[str, Any]):
     """A map whose values Go has as interfaces: one that is not there is no empty text."""
 
@@ -28,19 +40,30 @@ class Struct:
     """Something with fields and methods, and nothing else that a template can see.
 
     FIELDS: the way to each; a method gives a function.
+    by_value: Go has no pointer to it. Only {{ }} finds the String method then; printf and what is
+        around it print the fields.
     """
 
     FIELDS: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     type_name: ClassVar[str]  # as errors call it
+    by_value: ClassVar[bool] = False
 
     def has(self, name: str) -> bool:
         """Whether there is such a field or method."""
         return name in self.FIELDS
 
+    def fields(self) -> dict[str, Any]:
+        """What is in it, in its order and without methods."""
+        found = {name: read(self) for name, read in self.FIELDS.items() if self.has(name)}
+        return {name: value for name, value in found.items() if not callable(value)}
+
+    def written(self) -> str:
+        """How {{ }} prints it: by its String method, if it has one."""
+        return "{" + " ".join(map(shown, self.fields().values())) + "}"
+
     def text(self) -> str:
-        """How it is printed: its fields, unless it knows better."""
-        fields = [read(self) for name, read in self.FIELDS.items() if self.has(name)]
-        return "{" + " ".join([shown(each) for each in fields if not callable(each)]) + "}"
+        """How printf and the like print it."""
+        return Struct.written(self) if self.by_value else self.written()
 
 
 class _NoValue:
@@ -76,11 +99,14 @@ def kind(value: Any) -> str:
     if isinstance(value, Struct):
         return value.type_name
     if isinstance(value, dict):
-        return "map[string]interface {}"
+        return f"map[string]{'interface {}' if isinstance(value, Variables) else 'string'}"
+    if isinstance(value, Items):
+        return value.type_name
     if value is None or value is NO_VALUE:
         return "<nil>"
     names = {
         Unsigned: "uint64",
+        Short: "uint16",
         Text: "string",
         bool: "bool",
         int: "int",
@@ -88,6 +114,11 @@ def kind(value: Any) -> str:
         list: "[]string",
     }
     return names.get(type(value), type(value).__name__)
+
+
+def written(value: Any) -> str:
+    """A value as {{ }} prints it."""
+    return value.written() if isinstance(value, Struct) else shown(value)
 
 
 def shown(value: Any) -> str:

@@ -55,6 +55,12 @@ BLOCKS: tuple[str, ...] = (
     'IN A {\n answer "{{ .Name }} A 192.0.2.6"\n}\n\nIN AAAA {\n rcode NXDOMAIN\n}',
     'IN TXT {\n answer "{{ .Name }} TXT \\"{{ .Question.Name }} {{ .Question.Qtype }} {{'
     ' .Question.Qclass }}\\""\n}',
+    'IN TXT {\n answer "{{ .Name }} TXT \\"{{ .Message.Question }} {{ index .Message.Question 0 }}'
+    " {{ print (index .Message.Question 0) }} {{ printf `%s %+v` .Question .Message.Question"
+    ' }}\\""\n}',
+    'IN TXT {\n answer "{{ .Name }} TXT \\"{{ .Message }}{{ .Message.MsgHdr }}\\""\n}',
+    'IN TXT {\n answer "{{ .Name }} TXT \\"{{ . }}{{ range .Message.Extra }}{{ .Hdr }}{{ end'
+    ' }}\\""\n}',
     'IN TXT {\n answer "{{ .Name }} TXT \\"{{ .Remote }} {{ .Message.RecursionDesired }}'
     ' {{ .Message.Opcode }} {{ .Message.CheckingDisabled }}\\""\n}',
     "IN A {\n match ^([0-9a-f]{2})([0-9a-f]{2})[.]\n"
