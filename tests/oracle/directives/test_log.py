@@ -107,3 +107,31 @@ async def test_lines(tmp_path: Path, met: Counter[str]) -> None:
     problem = [f"CoreDNS: {n} x {line}" for line, n in sorted((theirs - ours).items())]
     problem += [f"ours:    {n} x {line}" for line, n in sorted((ours - theirs).items())]
     assert not problem, f"{len(problem)}:\n" + "\n".join(problem[:60])
+
+
+KEPT = """. {
+ bind 127.0.0.1
+ metadata
+ log . "{name} {/forward/upstream} {/zone/wildcard} {/log/type}"
+ cache
+ file @/db w.test
+ forward . @0
+}
+"""
+
+
+async def test_labels_of_what_is_kept(tmp_path: Path, met: Counter[str]) -> None:
+    """No upstream replied to what `cache` answers; a wildcard stands in for every name."""
+    (tmp_path / "db").write_text("$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n*.a A 192.0.2.1\n")
+    names = ("www.test.", "nx.test.", "fail.test.", "x.a.w.test.", "no.w.test.")
+    asked = [Question(name, 1, edns=edns) for name in names for edns in (None, Edns(), None)]
+    async with sides(KEPT.replace("@/", f"{tmp_path}/"), tmp_path, [ANSWERS]) as pair:
+        for side in pair:
+            for question in asked:
+                await answers(side.port, [question])
+    theirs, ours = map(lines, pair)
+    met["questions"] += len(asked)
+    assert theirs == ours
+    upstream = re.compile("127.0.0.1:PORT").search
+    told = [line for line in theirs.elements() if upstream(line)]
+    assert len(told) < theirs.total() == len(asked)
