@@ -24,6 +24,7 @@ from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer as Simulated
 from tests.cluster.following import QUICK, following, truth
 from tests.objects import namespace, random_cluster, service
+from tests.streams import Streams
 
 PKI = Path(__file__).parent / "pki"
 CLUSTER = [namespace("shop"), service("shop", "web", "10.0.0.1")]
@@ -164,8 +165,7 @@ class Front:
         self.accepted = 0
         self.port = 0
         self.subjects: list[Any] = []  # of client certificates, None without one
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._streams = Streams(self._pass)
 
     async def open(self, certificate: str = "", client_ca: str = "") -> None:
         """certificate: the name of one in PKI; "" for plain TCP."""
@@ -176,30 +176,23 @@ class Front:
         if context and client_ca:
             context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(PKI / client_ca)
-        self._server = await asyncio.start_server(
-            self._pass, "127.0.0.1", self.port, ssl=context, reuse_address=True
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._streams.open(port=self.port, tls=context)
+        self.port = self._streams.port
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in list(self._writers):
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        await self._streams.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         self.subjects.append(writer.get_extra_info("peercert"))
         port = int(self.api.url.rpartition(":")[2])
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        self._writers |= {writer, inner_writer}
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_copy(reader, inner_writer))
                 tasks.create_task(_copy(inner_reader, writer))
         finally:
-            self._writers -= {writer, inner_writer}
+            inner_writer.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

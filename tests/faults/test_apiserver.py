@@ -19,6 +19,7 @@ from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer
 from tests.cluster.following import IMPATIENT, following, truth
 from tests.objects import endpoint, endpoint_slice, namespace, pod, port, random_cluster, service
+from tests.streams import listening
 
 Json = dict[str, Any]
 CLUSTER = [
@@ -357,11 +358,9 @@ async def half_closing() -> AsyncIterator[tuple[str, list[int]]]:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{")
         writer.write_eof()
         await reader.read()  # the other side stays open until the client leaves
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}", requests
 
 
 async def test_a_half_closed_connection(caplog: pytest.LogCaptureFixture) -> None:

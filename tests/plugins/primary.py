@@ -15,6 +15,7 @@ from clusterdns.plugins.base import Reply, Setup
 from clusterdns.plugins.secondary import Secondary, follower
 from clusterdns.zone.index import Key
 from tests.plugins.asking import Next, new_setup, parsed, query, texts
+from tests.streams import listening
 
 ZONE = """\
 @ 300 SOA ns admin {serial} {refresh} {retry} {expire} 60
@@ -53,18 +54,13 @@ class Master:
         return dns.zone.from_text(text, self.origin, relativize=False)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                size = int.from_bytes(await reader.readexactly(2), "big")
-                asked = dns.message.from_wire(await reader.readexactly(size))
-                self.asked.append(dns.rdatatype.to_text(asked.question[0].rdtype))
-                for octets in self.replies(asked):
-                    writer.write(len(octets).to_bytes(2, "big") + octets)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            asked = dns.message.from_wire(await reader.readexactly(size))
+            self.asked.append(dns.rdatatype.to_text(asked.question[0].rdtype))
+            for octets in self.replies(asked):
+                writer.write(len(octets).to_bytes(2, "big") + octets)
+            await writer.drain()
 
     def replies(self, asked: dns.message.Message) -> list[bytes]:
         reply = dns.message.make_response(asked)
@@ -92,12 +88,8 @@ class Master:
 async def master(*, serves: bool = True) -> AsyncIterator[Master]:
     made = Master()
     made.serves = serves
-    server = await asyncio.start_server(made.answer, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.answer) as made.port:
         yield made
-    finally:
-        server.close()
 
 
 class Told:

@@ -21,6 +21,7 @@ from tests.plugins.test_transfer import listening
 from tests.ports import free_port
 from tests.scenarios.asking import At, answer, becomes, get, needs_dig, run_dig
 from tests.scenarios.servers import Server, served, started, write
+from tests.streams import connection
 
 EVERYBODY = "transfer {\n to *\n}"
 
@@ -302,14 +303,14 @@ tls://.:0 {{
 }}"""
     async with started(tmp_path, corefile=corefile) as server:
         context = client_context(tmp_path)
-        reader, writer = await asyncio.open_connection(
-            server.at.address, server.at.port, ssl=context, server_hostname="localhost"
-        )
-        octets = dns.message.make_query("example.org", "AXFR").to_wire()
-        writer.write(len(octets).to_bytes(2, "big") + octets)
-        size = int.from_bytes(await reader.readexactly(2), "big")
-        message = dns.message.from_wire(await reader.readexactly(size), xfr=True)
-        writer.close()
+        async with connection(*server.at, ssl=context, server_hostname="localhost") as (
+            reader,
+            writer,
+        ):
+            octets = dns.message.make_query("example.org", "AXFR").to_wire()
+            writer.write(len(octets).to_bytes(2, "big") + octets)
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            message = dns.message.from_wire(await reader.readexactly(size), xfr=True)
     assert sum(map(len, message.answer)) == len(RECORDS.splitlines()) + 1
 
 

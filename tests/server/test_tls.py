@@ -16,7 +16,9 @@ from clusterdns.errors import ConfigError
 from clusterdns.server.configuration import Configuration, configure
 from clusterdns.server.listener import Listener
 from clusterdns.zone.index import Index
+from tests import streams
 from tests.certificates import client_context, make, make_ca, needs_openssl
+from tests.streams import connection
 
 pytestmark = needs_openssl
 
@@ -56,18 +58,17 @@ async def serving(folder: Path, tls: str = PAIR, more: str = "") -> AsyncIterato
 
 async def ask(listener: Listener, context: ssl.SSLContext) -> dns.message.Message:
     message = dns.message.make_query("example.org.", "A")
-    return await dns.asyncquery.tls(
-        message, "127.0.0.1", 5, listener.port, ssl_context=context, server_hostname="localhost"
+    return await streams.ask(
+        message, "127.0.0.1", listener.port, ssl=context, server_hostname="localhost"
     )
 
 
 async def subject(listener: Listener, context: ssl.SSLContext) -> str:
-    _, writer = await asyncio.open_connection(
-        "127.0.0.1", listener.port, ssl=context, server_hostname="localhost"
-    )
-    found = dict(each[0] for each in writer.get_extra_info("peercert")["subject"])
-    writer.close()
-    await writer.wait_closed()
+    async with connection("127.0.0.1", listener.port, ssl=context, server_hostname="localhost") as (
+        _,
+        writer,
+    ):
+        found = dict(each[0] for each in writer.get_extra_info("peercert")["subject"])
     return str(found["commonName"])
 
 
@@ -80,10 +81,10 @@ async def test_answers(made: Path) -> None:
 
 
 async def test_several_queries_on_one_connection(made: Path) -> None:
-    async with serving(made) as listener:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", listener.port, ssl=client_context(made)
-        )
+    async with (
+        serving(made) as listener,
+        connection("127.0.0.1", listener.port, ssl=client_context(made)) as (reader, writer),
+    ):
         queries = [dns.message.make_query(f"a{i}.example.", "A", id=i) for i in range(200)]
         for query in queries:
             wire = query.to_wire()
@@ -93,18 +94,15 @@ async def test_several_queries_on_one_connection(made: Path) -> None:
             size = int.from_bytes(await reader.readexactly(2), "big")
             seen.add(dns.message.from_wire(await reader.readexactly(size)).id)
         assert seen == set(range(200))
-        writer.close()
-        await writer.wait_closed()
 
 
 async def test_plain_octets_are_no_query(made: Path) -> None:
     async with serving(made) as listener:
-        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-        wire = dns.message.make_query("example.org.", "A").to_wire()
-        writer.write(len(wire).to_bytes(2, "big") + wire)
-        said = await reader.read()
+        async with connection("127.0.0.1", listener.port) as (reader, writer):
+            wire = dns.message.make_query("example.org.", "A").to_wire()
+            writer.write(len(wire).to_bytes(2, "big") + wire)
+            said = await reader.read()
         assert said[:1] in {b"", b"\x15"}  # nothing, or a TLS alert
-        writer.close()
         assert (await ask(listener, client_context(made))).answer == []
 
 
@@ -146,13 +144,11 @@ async def test_keylog(made: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_idle_connections_end(made: Path) -> None:
-    async with serving(made, more="timeouts {\n read 1s\n }") as listener:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", listener.port, ssl=client_context(made)
-        )
+    async with (
+        serving(made, more="timeouts {\n read 1s\n }") as listener,
+        connection("127.0.0.1", listener.port, ssl=client_context(made)) as (reader, _),
+    ):
         assert await reader.read() == b""
-        writer.close()
-        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(

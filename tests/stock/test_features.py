@@ -9,6 +9,7 @@ import dns.flags
 import dns.message
 import pytest
 
+from tests import streams
 from tests.scenarios.asking import becomes
 from tests.stock.cluster import Z
 from tests.stock.distributions import STOCK
@@ -185,9 +186,7 @@ async def test_helm_serves_dns_over_tls(tmp_path: Path, upstreams: Both) -> None
     asked = dns.message.make_query(WEB, "A")
     async with serving(STOCK["Helm chart with zoneFiles"], upstreams, tmp_path) as served:
         at = served.machine.at("", 853)
-        reply = await dns.asyncquery.tls(
-            asked, at.address, 5.0, at.port, ssl_context=context, server_hostname=SECURE_NAME
-        )
+        reply = await streams.ask(asked, *at, ssl=context, server_hostname=SECURE_NAME)
     assert reply.answer[0].to_text() == f"{WEB} 30 IN A 10.96.0.80"
 
 

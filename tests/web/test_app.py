@@ -6,6 +6,7 @@ from aiohttp import web
 
 from clusterdns.errors import ConfigError, Place
 from clusterdns.web.app import listen, serve, text
+from tests.streams import connection
 from tests.web.client import asked, served
 
 PLACE = Place("Corefile", 3, 5)
@@ -52,33 +53,36 @@ async def test_head_has_the_headers_only() -> None:
 
 
 async def test_connection_is_kept_between_requests() -> None:
-    async with served(lambda sock, stop: serve(sock, {"/hello": hello}, stop)) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with (
+        served(lambda sock, stop: serve(sock, {"/hello": hello}, stop)) as port,
+        connection("127.0.0.1", port) as (reader, writer),
+    ):
         for _ in range(3):
             writer.write(REQUEST)
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200")
             assert await reader.readexactly(5) == b"hello"
-        writer.close()
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /hello HT", REQUEST])
 async def test_silent_connection_is_closed(sent: bytes) -> None:
-    async with served(lambda sock, stop: serve(sock, {"/hello": hello}, stop, 0.05)) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with (
+        served(lambda sock, stop: serve(sock, {"/hello": hello}, stop, 0.05)) as port,
+        connection("127.0.0.1", port) as (reader, writer),
+    ):
         writer.write(sent)
         async with asyncio.timeout(2):
             said = await reader.read()
-        writer.close()
         assert said.startswith(b"HTTP/1.1 200" if sent.endswith(b"\r\n\r\n") else b"")
 
 
 async def test_garbage_is_a_bad_request(caplog: pytest.LogCaptureFixture) -> None:
-    async with served(lambda sock, stop: serve(sock, {"/hello": hello}, stop)) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with (
+        served(lambda sock, stop: serve(sock, {"/hello": hello}, stop)) as port,
+        connection("127.0.0.1", port) as (reader, writer),
+    ):
         writer.write(b"\x00\x01garbage\r\n\r\n")
         said = await reader.read()
-        writer.close()
         assert said.split(b"\r\n")[0].split()[1] == b"400"
     assert caplog.records == []
 

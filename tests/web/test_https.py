@@ -1,6 +1,5 @@
 """`tls` of `prometheus`: the file that says how, and connections made by it."""
 
-import asyncio
 import ssl
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from clusterdns.errors import ConfigError, Place
 from clusterdns.web.https import https
 from clusterdns.web.metrics import serve_metrics
 from tests.certificates import client_context, make, make_ca, needs_openssl
+from tests.streams import connection
 from tests.web.client import served
 
 PLACE = Place("Corefile", 3, 9)
@@ -36,11 +36,10 @@ def config(folder: Path, text: str) -> str:
 
 async def get(port: int, context: ssl.SSLContext) -> tuple[int, str]:
     """Status of the page, and whose certificate it came with."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
-    said = await reader.read()
-    subject = writer.get_extra_info("peercert")["subject"]
-    writer.close()
+    async with connection("127.0.0.1", port, ssl=context) as (reader, writer):
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        said = await reader.read()
+        subject = writer.get_extra_info("peercert")["subject"]
     return int(said.split()[1]), dict(each[0] for each in subject)["commonName"]
 
 

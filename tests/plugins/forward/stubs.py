@@ -1,7 +1,6 @@
 """Upstreams on loopback that behave as they are told, and what asks them."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from clusterdns.plugins.base import Reply
 from clusterdns.plugins.forward import Forward
 from tests.plugins.asking import Next, parsed, query
 from tests.ports import free_port
+from tests.streams import listening
 
 HOST = "127.0.0.1"
 ADDRESS = "192.0.2.1"
@@ -126,43 +126,29 @@ async def upstream(
     """Runs a stub until the block ends."""
     stub = Stub(behave, closes_after)
     loop = asyncio.get_running_loop()
-    writers: set[asyncio.StreamWriter] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stub.connections += 1
-        writers.add(writer)
         peer = writer.get_extra_info("peername")
         replies = 0
-        try:
-            while True:
-                size = int.from_bytes(await reader.readexactly(2), "big")
-                for octets in stub.take(await reader.readexactly(size), "tcp", peer):
-                    if stub.held:
-                        await stub.held.wait()
-                    writer.write(len(octets).to_bytes(2, "big") + octets)
-                    replies += 1
-                    if replies == stub.closes_after:
-                        return
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writers.discard(writer)
-            writer.close()
+        while True:
+            size = int.from_bytes(await reader.readexactly(2), "big")
+            for octets in stub.take(await reader.readexactly(size), "tcp", peer):
+                if stub.held:
+                    await stub.held.wait()
+                writer.write(len(octets).to_bytes(2, "big") + octets)
+                replies += 1
+                if replies == stub.closes_after:
+                    return
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    stub.port = free_port(host)
-    server = await asyncio.start_server(connected, host, stub.port, family=family, ssl=tls)
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: _Datagrams(stub), local_addr=(host, stub.port)
-    )
-    try:
-        yield stub
-    finally:
-        transport.close()
-        server.close()
-        for writer in list(writers):
-            writer.close()
-        await asyncio.sleep(0.01)  # connections end in tasks of their own
+    async with listening(connected, host, free_port(host), tls) as stub.port:
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: _Datagrams(stub), local_addr=(host, stub.port)
+        )
+        try:
+            yield stub
+        finally:
+            transport.close()
 
 
 @asynccontextmanager

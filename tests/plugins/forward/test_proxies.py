@@ -13,6 +13,7 @@ from tests.plugins.forward.stubs import ADDRESS, HOST, addresses, ask, forwardin
 from tests.plugins.forward.test_https import doh
 from tests.plugins.forward.test_streams import CA
 from tests.ports import free_port
+from tests.streams import listening
 
 AWAY = "192.0.2.1"  # nobody has it
 PROXY = "http://proxy.test:3128"
@@ -61,17 +62,15 @@ async def proxy(port: int, status: str = "200 OK") -> AsyncIterator[tuple[int, l
         asked.append(head.split(b"\r\n")[0].decode())
         writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
         if not status.startswith("200"):
-            writer.close()
             return
         there = await asyncio.open_connection(HOST, port)
-        await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
+        try:
+            await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
+        finally:
+            there[1].transport.abort()
 
-    server = await asyncio.start_server(connected, HOST, 0)
-    try:
-        yield server.sockets[0].getsockname()[1], asked
-    finally:
-        server.close()
-        await asyncio.sleep(0.01)  # connections end in tasks of their own
+    async with listening(connected) as own:
+        yield own, asked
 
 
 @asynccontextmanager
