@@ -7,13 +7,14 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+import dns.asyncquery
 import dns.message
 from prometheus_client.metrics_core import Metric
 
 from tests.metering import read
 from tests.objects import service
 from tests.ports import free_port
-from tests.scenarios.asking import At, ask
+from tests.scenarios.asking import TIMEOUT_S, At, ask
 from tests.scenarios.processes import running
 from tests.scenarios.servers import write
 from tests.scenarios.test_reload import upstream
@@ -212,6 +213,7 @@ async def _ask_everything(at: At) -> None:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=at)
     transport.sendto(dns.message.make_query("x.test.", "NAPTR").to_wire())  # which is dropped
-    transport.sendto(dns.message.make_query("x.test.", "A", want_dnssec=True).to_wire())
+    secure = dns.message.make_query("x.test.", "A", want_dnssec=True)
+    await dns.asyncquery.udp(secure, at.address, TIMEOUT_S, at.port)
     await ask(at, "x.test.", "A", tcp=True)
     transport.close()
