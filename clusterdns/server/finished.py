@@ -106,7 +106,7 @@ class Finished:
         if self.plain:
             return self.body
         if self.until <= now:
-            self._tell_sent(self.until)
+            self._tell_sent(min(self._turn, self.until))
             return None
         if self._turn <= now:
             self._count_down(now)

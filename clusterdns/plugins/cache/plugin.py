@@ -29,9 +29,9 @@ from clusterdns.zone.index import Key
 
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)
 QUERY_TIME_S = 5.0  # that asking anew may take, as a client's query
-# How long a stale reply is sent on before the next look at it: so much later at most is the fresh
-# one seen.
-STALE_HOLD_S = 1.0
+# How long a reply that is being asked for anew is sent on before the next look at it: so much later
+# at most is the fresh one seen. In an outage of the upstreams those are 20 looks a second at each.
+HOLD_S = 0.05
 STALE_ANSWER, STALE_NXDOMAIN = (  # RFC 8914 sections 4.4 and 4.20
     Option(EXTENDED_ERROR, code.to_bytes(2, "big")) for code in (3, 19)
 )
@@ -186,10 +186,16 @@ class Cache(Plugin):
             figures.drops.add(*self._block(query))
         return taken
 
-    def _keep(self, key: bytes, taken: Taken, query: Query, epoch: int) -> Entry | None:
-        """What was kept; None: nothing is to be kept, or an event may have touched it meanwhile."""
+    def _keep(
+        self, key: bytes, taken: Taken, query: Query, epoch: int, is_anew: bool = False
+    ) -> Entry | None:
+        """What was kept; None: nothing is to be kept, or an event may have touched it meanwhile.
+
+        is_anew: it takes the place of a reply that was kept, which would be sent on otherwise. So
+            it is kept in spite of `disable`, as by CoreDNS.
+        """
         entry = taken.entry
-        if entry is None or query.question in self._unkept[entry.store]:
+        if entry is None or (not is_anew and query.question in self._unkept[entry.store]):
             return None
         if entry.keys and epoch != self._epoch:
             return None
@@ -209,10 +215,11 @@ class Cache(Plugin):
         end = entry.end
         if self.rules.prefetch:
             start = self._prefetch_at(entry)
-            end = start if now < start else entry.turn(left)
+            hold_s = HOLD_S if entry.refreshing else 0.0  # each query may be the one that it takes
+            end = start if now < start else min(end, now + hold_s)
         reply.until = end
         if not self.rules.keep_ttl and entry.ttls_at:
-            reply.until = entry.turn(left)
+            reply.until = min(end, entry.turn(left))
             if end > reply.until:
                 reply.aging = Aging(entry.stored, entry.ttl, end, entry.ttls_at)
         reply.sent_again = Sender(self, entry, server, view)
@@ -236,10 +243,10 @@ class Cache(Plugin):
         reply = _of(entry, entry.ttl if self.rules.keep_ttl and not stale.ttl else stale.ttl)
         is_nxdomain = reply.rcode == NXDOMAIN
         reply.options = [*reply.options, STALE_NXDOMAIN if is_nxdomain else STALE_ANSWER]
-        if stale.verify:
-            reply.until = min(entry.retry_at, now + STALE_HOLD_S)
-        else:
-            reply.until = min(entry.end + stale.for_s, now + STALE_HOLD_S)
+        until = now if stale.verify else now + HOLD_S
+        if now < entry.retry_at and not entry.refreshing:  # nothing better can come before
+            until = entry.retry_at
+        reply.until = min(until, entry.end + stale.for_s)
         reply.sent_again = StaleSender(self, entry, query.server, query.view)
         return reply
 
@@ -263,10 +270,13 @@ class Cache(Plugin):
     def _ask_behind(
         self, known: Known, ask: Callable[[Known], Coroutine[Any, Any, object]]
     ) -> None:
-        """Asks anew in the background, once for all who want it."""
+        """Asks anew in the background, once for all who want it.
+
+        By TCP where the client's transport decides that, so that no reply is cut.
+        """
         if not known.entry.refreshing and self._background.has_room:
             figures.prefetches.add(*self._block(known.query))
-            self._start(known, ask)
+            self._start(known._replace(query=replace(known.query, transport="tcp")), ask)
 
     def _start(
         self, known: Known, ask: Callable[[Known], Coroutine[Any, Any, T]]
@@ -288,7 +298,7 @@ class Cache(Plugin):
             return
         if reply is None:
             return
-        entry = self._keep(key, self._taken(reply, query), query, epoch)
+        entry = self._keep(key, self._taken(reply, query), query, epoch, is_anew=True)
         if entry is not None:
             entry.hits, entry.last_hit = old.hits, old.last_hit
 
@@ -309,7 +319,7 @@ class Cache(Plugin):
             return None
         entry = None
         if taken.may_replace or stale.prefer_positive:
-            entry = self._keep(key, taken, query, epoch)
+            entry = self._keep(key, taken, query, epoch, is_anew=True)
         if not taken.may_replace:
             return None
         if entry is None:

@@ -11,6 +11,7 @@ from clusterdns.errors import ResolveError
 from clusterdns.metrics import Counter
 from clusterdns.plugins.base import Aging, Query, Reply
 from clusterdns.plugins.cache import Cache, figures
+from clusterdns.plugins.cache.plugin import HOLD_S
 from clusterdns.wire.message import AA, AD, CD, RA
 from clusterdns.wire.question import Question
 from tests.metering import nothing_counted  # noqa: F401  # a fixture
@@ -325,12 +326,12 @@ async def test_prefetch_counts_what_finished_answers_sent() -> None:
         assert reply.sent_again is not None
         assert reply.aging == Aging(
             START, 60, START + 30, (START_OF_TTL,)
-        )  # then it is to be asked each second
+        )  # then the cache is to be asked
         reply.sent_again(9, START + 29)
         clock.now += 30
         reply = await plugin.resolve(query(), behind)
         assert reply is not None
-        assert (reply.until, reply.aging) == (START + 31, None)
+        assert (reply.until, reply.aging) == (START + 30 + HOLD_S, None)
         await settle()
     assert len(behind.asked) == 2
 
@@ -359,6 +360,71 @@ async def test_many_ask_anew_only_once(lines: str) -> None:
         release.set()
         await settle()
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "after", "transport"),
+    [
+        ("serve_stale", 70, "tcp"),
+        ("prefetch 1 1m 50%", 40, "tcp"),
+        ("serve_stale 1h verify", 70, "udp"),
+        ("serve_stale 1h verify 1s", 70, "udp"),
+    ],
+)
+async def test_asks_behind_by_tcp(lines: str, after: float, transport: str) -> None:
+    """What nobody waits for may not be cut; CoreDNS: newPrefetchResponseWriter."""
+    clock = Clock()
+    plugin = cache(lines, clock)
+    asked = []
+
+    async def behind(query: Query) -> Reply:
+        asked.append(query.transport)
+        return next(addresses())()
+
+    async with serving(plugin):
+        await plugin.resolve(query(), behind)
+        clock.now += after
+        await plugin.resolve(query(), behind)
+        await settle()
+    assert asked == ["udp", transport]
+
+
+@pytest.mark.parametrize("mode", ["immediate", "verify"])
+async def test_what_takes_the_place_of_a_stale_reply_is_kept_in_spite_of_disable(mode: str) -> None:
+    """Else that one would be sent on, though it is known to be wrong."""
+    clock = Clock()
+    plugin = cache(f"serve_stale 1h {mode}\ndisable denial", clock)
+    behind = Upstream([next(addresses()), nxdomain])
+    async with serving(plugin):
+        await plugin.resolve(query(), behind)
+        clock.now += 70
+        await plugin.resolve(query(), behind)
+        await settle()
+        assert told(await plugin.resolve(query(), Upstream([failure]))) == ["3"]
+
+
+HELD = {  # until when a stale reply is sent without a look, in seconds after that reply's end
+    "while it is asked for anew": ("serve_stale 1h", 10 + HOLD_S),
+    "until it may be asked for anew": ("serve_stale 1h immediate 0s 1m", 70),
+    "not longer than it may be stale": ("serve_stale 40s immediate 0s 1m", 40),
+    "never, as each is to be verified": ("serve_stale 1h verify", 10),
+    "until it may be verified": ("serve_stale 1h verify 0s 0s 1m", 70),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+async def test_stale_is_held(name: str) -> None:
+    lines, until = HELD[name]
+    clock = Clock()
+    plugin, behind = cache(lines, clock), Upstream([next(addresses(ttl=60)), failure])
+    async with serving(plugin):
+        await plugin.resolve(query(), behind)
+        clock.now += 70
+        await plugin.resolve(query(), behind)
+        await settle()
+        reply = await plugin.resolve(query(), behind)
+        assert reply is not None
+        assert reply.until == START + 60 + until
 
 
 async def test_no_background_no_refresh() -> None:
