@@ -19,24 +19,20 @@ from clusterdns.wire.edns import OUR_SIZE, Edns, limit_for, reply_edns
 from clusterdns.wire.message import (
     AD,
     BADVERS,
-    IN,
     NOERROR,
     NOTIFY,
     RD,
     REFUSED,
     SERVFAIL,
     Message,
-    SoaForm,
     encode,
     error_reply,
     header_reply,
     malformed_reply,
-    negative,
     parse,
     reply_flags,
     screen,
 )
-from clusterdns.wire.patch import SOA
 from clusterdns.wire.received import passed_on
 from clusterdns.wire.sizes import plain_size
 from clusterdns.wire.texts import rcode_text
@@ -308,7 +304,7 @@ def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes
         )
         if octets is not None:
             return octets
-    return _negative(message, reply, flags, edns) or encode(
+    return encode(
         id=message.id,
         flags=flags,
         question=message.question,
@@ -319,43 +315,3 @@ def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes
         edns=edns,
         limit=limit,
     )
-
-
-def _negative(message: Message, reply: Reply, flags: int, edns: Edns | None) -> bytes | None:
-    """The octets of a reply that is nothing but the SOA of a zone above the question; else None.
-
-    Over half of what a cluster asks ends like this, so it does without dnslib's packing.
-    """
-    if reply.answer or reply.additional or len(reply.authority) != 1 or reply.options:
-        return None
-    soa = reply.authority[0]
-    zone = soa.rname.label
-    if soa.rtype != SOA or soa.rclass != IN or reply.rcode > 0xF:
-        return None
-    if _below(message.question.labels, zone) is None:
-        return None
-    mname, rname = (_below(name.label, zone) for name in (soa.rdata.mname, soa.rdata.rname))
-    if mname is None or rname is None:
-        return None
-    serial, refresh, retry, expire, minimum = soa.rdata.times
-    return negative(
-        id=message.id,
-        flags=flags,
-        question=message.question,
-        rcode=reply.rcode,
-        zone_labels=len(zone),
-        ttl=soa.ttl,
-        serial=serial,
-        minimum=minimum,
-        edns=edns,
-        form=SoaForm(mname, rname, refresh, retry, expire),
-    )
-
-
-def _below(labels: tuple[bytes, ...], zone: tuple[bytes, ...]) -> bytes | None:
-    """Wire form of what is left of the zone, without root; None: the name is not in the zone, or
-    the zone is spelled otherwise in it."""
-    count = len(labels) - len(zone)
-    if count < 0 or labels[count:] != zone:
-        return None
-    return b"".join([bytes([len(label)]) + label for label in labels[:count]])

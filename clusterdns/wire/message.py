@@ -7,11 +7,10 @@ from itertools import chain
 
 from dnslib import RR
 
-from clusterdns.errors import MalformedMessage, ResolveError
-from clusterdns.wire.buffer import POINTER, MessageBuffer
+from clusterdns.errors import MalformedMessage
+from clusterdns.wire.buffer import MessageBuffer
 from clusterdns.wire.edns import OPT, Edns, parse_opt
-from clusterdns.wire.names import MAX_NAME
-from clusterdns.wire.patch import SOA, skip_record
+from clusterdns.wire.patch import skip_record
 from clusterdns.wire.question import FORMERR, HEADER, Question, parse_question
 from clusterdns.wire.truncate import fit
 
@@ -38,29 +37,8 @@ BADVERS = 16  # needs an OPT record for its upper bits, RFC 6891 section 6.1.3
 _HEADER = struct.Struct("!6H")
 _TYPE_AND_CLASS = struct.Struct("!HH")
 _HEADER_REST = struct.Struct("!5H")  # all behind the id
-_FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
-_TIMES = struct.Struct("!5I")  # serial, refresh, retry, expire, minimum
 # What CoreDNS leaves standing of a query's bits in a reply to what it cannot read.
 _ECHOED = TC | RD | RA | AD | CD
-
-
-@dataclass(frozen=True, slots=True)
-class SoaForm:
-    """What is the same in every SOA record of a zone (RFC 1035 section 3.3.13).
-
-    mname, rname: wire form of the labels below the zone, without the root octet.
-    refresh, retry, expire: seconds.
-    """
-
-    mname: bytes
-    rname: bytes
-    refresh: int
-    retry: int
-    expire: int
-
-
-# The cluster's zones, as CoreDNS has them: ns.dns, hostmaster, and times that nobody transfers by.
-CLUSTER_SOA = SoaForm(b"\2ns\3dns", b"\x0ahostmaster", 7200, 1800, 86400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,57 +198,6 @@ def encode(
     data += opt
     _HEADER.pack_into(data, 0, id, flags, 1, *counts[:2], counts[2] + (edns is not None))
     return bytes(data)
-
-
-def negative(
-    *,
-    id: int,
-    flags: int,
-    question: Question,
-    rcode: int,
-    zone_labels: int,
-    ttl: int,
-    serial: int,
-    minimum: int,
-    edns: Edns | None,
-    form: SoaForm = CLUSTER_SOA,
-) -> bytes:
-    """NODATA, NXDOMAIN or SERVFAIL with the zone's SOA in Authority (RFC 2308 section 2).
-
-    Most of what a cluster asks does not exist (search lists), hardly a name of it twice. So this is
-    joined from octets, without dnslib: the zone is a suffix of the question's name, and owner,
-    MNAME and RNAME point into it. Says what `encode` says of the same record, and fits into 512
-    octets as long as the OPT record has no more than 150.
-
-    flags: final, without rcode, from `reply_flags`. rcode: 4 bits.
-    zone_labels: how many labels of the question's name are the zone's; 0 for the root zone.
-    Raises ResolveError, as `encode` does, for a zone so long that the names in its SOA are none.
-    """
-    zone = _pointer_to(question.name, zone_labels, form) if zone_labels else b"\0"
-    times = _TIMES.pack(serial, form.refresh, form.retry, form.expire, minimum)
-    rdata = form.mname + zone + form.rname + zone + times
-    return b"".join(
-        (
-            _start(id, flags | rcode, (0, 1, int(edns is not None)), question),
-            zone,
-            _FIXED.pack(SOA, IN, ttl, len(rdata)),
-            rdata,
-            _packed(edns),
-        )
-    )
-
-
-def _pointer_to(name: bytes, labels: int, form: SoaForm) -> bytes:
-    """A pointer to the last `labels` labels of the question's name; never beyond 14 bits."""
-    starts = []
-    at = 0
-    while length := name[at]:
-        starts.append(at)
-        at += length + 1
-    zone = starts[-labels]
-    if len(name) - zone + max(len(form.mname), len(form.rname)) > MAX_NAME:
-        raise ResolveError(f"no room for a SOA record's names below {name[zone:]!r}")
-    return (POINTER | HEADER + zone).to_bytes(2, "big")
 
 
 def _start(id: int, flags: int, counts: tuple[int, int, int], question: Question) -> bytes:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from clusterdns.errors import ResolveError
 from clusterdns.wire.buffer import MOST_OFFSET, POINTER
-from clusterdns.wire.message import AA, CLUSTER_SOA, IN, SoaForm
+from clusterdns.wire.message import AA, IN
 from clusterdns.wire.names import MAX_NAME
 from clusterdns.wire.patch import SOA
 from clusterdns.wire.plain import Plain
@@ -27,6 +27,10 @@ _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TIMES = struct.Struct("!5I")  # serial, refresh, retry, expire, minimum
 _POINTER = struct.Struct("!H")
 _ASKED = (POINTER | HEADER).to_bytes(2, "big")  # a pointer to the name in the question
+# The SOA record of the cluster's zones, as CoreDNS has it: names below the zone, and times that
+# nobody transfers by.
+_MNAME, _RNAME = b"\2ns\3dns", b"\x0ahostmaster"
+_REFRESH, _RETRY, _EXPIRE = 7200, 1800, 86400  # seconds
 _TARGET = len(_ASKED) + _FIXED.size + 6  # octets of an SRV record before its target
 
 
@@ -57,27 +61,27 @@ def denial(
     ttl: int,
     serial: int,
     minimum: int,
-    form: SoaForm = CLUSTER_SOA,
 ) -> Received:
     """An authoritative reply with nothing but the zone's SOA record (RFC 2308 section 2).
 
+    rcode: 4 bits.
     zone_size: octets of the zone's name in wire form; it is the end of the question's name.
     Raises ResolveError for a zone so long that the names in its SOA record are none.
     """
-    if zone_size + max(len(form.mname), len(form.rname)) > MAX_NAME:
+    if zone_size + max(len(_MNAME), len(_RNAME)) > MAX_NAME:
         raise ResolveError(f"no room for a SOA record's names below {question.name!r}")
     at = HEADER + len(question.name) - zone_size if zone_size > 1 else 0
-    record = _soa(at, ttl, serial, minimum, form)
+    record = _soa(at, ttl, serial, minimum)
     plain = len(record) + (3 * (zone_size - _POINTER.size) if at else 0)
     return _received(question, AA | rcode, rcode, (), (record,), (), plain)
 
 
 @lru_cache(512)  # more than there are lengths of names
-def _soa(at: int, ttl: int, serial: int, minimum: int, form: SoaForm) -> bytes:
+def _soa(at: int, ttl: int, serial: int, minimum: int) -> bytes:
     """The SOA record of the zone at this offset; 0 is the root."""
     zone = _POINTER.pack(POINTER | at) if at else b"\0"
-    times = _TIMES.pack(serial, form.refresh, form.retry, form.expire, minimum)
-    rdata = b"".join((form.mname, zone, form.rname, zone, times))
+    times = _TIMES.pack(serial, _REFRESH, _RETRY, _EXPIRE, minimum)
+    rdata = b"".join((_MNAME, zone, _RNAME, zone, times))
     return zone + _FIXED.pack(SOA, IN, ttl, len(rdata)) + rdata
 
 

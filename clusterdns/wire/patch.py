@@ -134,7 +134,7 @@ def with_name(octets: bytes, name: bytes) -> bytes:
     """The message with the question's name spelled like this.
 
     Owner names that are pointers into the question follow along; those are all that `encode` and
-    `negative` write, since they compress every name spelled like the question's.
+    `packed` write, since they compress every name spelled like the question's.
 
     name: wire form with the root octet, equal to the one it replaces but for the case of letters.
     Raises ValueError if it is not: what follows would be another message.

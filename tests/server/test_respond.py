@@ -285,7 +285,7 @@ NEGATIVES = {
 @pytest.mark.parametrize("reply", NEGATIVES.values(), ids=NEGATIVES)
 @pytest.mark.parametrize("name", ["a.cluster.test", "x.y.a.cluster.test", "cluster.test"])
 def test_negative_replies_say_what_the_records_say(reply: Reply, name: str) -> None:
-    """Put together by hand, they are what dnslib would make."""
+    """Whatever zone the SOA record is of, and wherever its names are."""
 
     class Says(Plugin):
         name = "says"

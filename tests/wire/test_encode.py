@@ -1,4 +1,4 @@
-"""Replies as dnspython reads them: compression, size, TC, and negative answers."""
+"""Replies as dnspython reads them: compression, size and TC."""
 
 import struct
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clusterdns.errors import ResolveError
 from clusterdns.wire.buffer import MOST_OFFSET
 from clusterdns.wire.edns import DO, Edns, Option
-from clusterdns.wire.message import AA, NXDOMAIN, QR, RD, TC, encode, negative
+from clusterdns.wire.message import AA, NXDOMAIN, QR, RD, TC, encode
 from clusterdns.wire.question import Question
 from tests.wire.build import Twin, address, label_sequences, twins, wire
 
@@ -238,55 +238,3 @@ def soa(zone: tuple[bytes, ...], serial: int, ttl: int, minimum: int) -> RR:
     times = (serial, 7200, 1800, 86400, minimum)
     mname, rname = DNSLabel((b"ns", b"dns", *zone)), DNSLabel((b"hostmaster", *zone))
     return RR(DNSLabel(zone), QTYPE.SOA, ttl=ttl, rdata=dnslib.SOA(mname, rname, times))
-
-
-@given(
-    label_sequences,
-    st.integers(0, 6),
-    st.sampled_from([0, 3]),
-    st.integers(0, 0xFFFFFFFF),
-    st.integers(0, 300),
-    st.sampled_from([None, Edns(), Edns(flags=DO, options=(Option(3, b"ns1"),))]),
-)
-def test_negative_says_what_encode_says(
-    labels: tuple[bytes, ...], zone: int, rcode: int, serial: int, ttl: int, edns: Edns | None
-) -> None:
-    zone = min(zone, len(labels))
-    question = Question(wire(labels), 28, 1)
-    suffix = labels[len(labels) - zone :]
-    said = {"id": 7, "flags": QR | AA, "question": question, "rcode": rcode, "edns": edns}
-    shape = {"zone_labels": zone, "ttl": ttl, "serial": serial, "minimum": ttl + 1}
-    record = soa(suffix, serial, ttl, ttl + 1)
-    try:
-        whole = encode(**said, authority=[record], limit=512)  # type: ignore[arg-type]
-    except ResolveError:
-        with pytest.raises(ResolveError, match="no room"):
-            negative(**said, **shape)  # type: ignore[arg-type]
-        return
-    ours = negative(**said, **shape)  # type: ignore[arg-type]
-    theirs, whole_read = parsed(ours), parsed(whole)
-    assert len(ours) <= 512
-    assert read(theirs.authority) == read(whole_read.authority)
-    assert theirs.question[0].name.labels == whole_read.question[0].name.labels
-    assert theirs.to_wire() == whole_read.to_wire()  # header, counts and OPT too
-
-
-def test_negative_by_hand() -> None:
-    octets = negative(
-        id=0xABCD,
-        flags=QR | AA,
-        question=Question.of("x.Cluster.local", 1),
-        rcode=NXDOMAIN,
-        zone_labels=2,
-        ttl=5,
-        serial=9,
-        minimum=30,
-        edns=None,
-    )
-    assert octets == (
-        b"\xab\xcd\x84\x03\0\1\0\0\0\1\0\0"
-        b"\1x\7Cluster\5local\0\0\1\0\1"
-        b"\xc0\x0e\0\6\0\1\0\0\0\5\0\x2a"
-        b"\2ns\3dns\xc0\x0e\x0ahostmaster\xc0\x0e"
-        b"\0\0\0\x09\0\0\x1c\x20\0\0\7\x08\0\1\x51\x80\0\0\0\x1e"
-    )

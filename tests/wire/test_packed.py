@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.errors import ResolveError
-from clusterdns.wire.edns import Edns, Option
-from clusterdns.wire.message import AA, QR, encode
+from clusterdns.wire.edns import DO, Edns, Option
+from clusterdns.wire.message import AA, NXDOMAIN, QR, encode
 from clusterdns.wire.packed import denial, rrset
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received, passed_on, sections
@@ -21,7 +21,7 @@ Labels = tuple[bytes, ...]
 
 names = label_sequences.filter(bool)  # the root has no RRset of these types
 
-EDNS = st.sampled_from([None, Edns(), Edns(options=(Option(3, b"ns1"),))])
+EDNS = st.sampled_from([None, Edns(), Edns(flags=DO, options=(Option(3, b"ns1"),))])
 LIMITS = st.sampled_from([512, 520, 700, 1232, 65535])
 OCTETS = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)
 
@@ -164,10 +164,25 @@ def test_denial(
             denial(question, rcode, size, ttl, serial, ttl + 1)
         return
     found = denial(question, rcode, size, ttl, serial, ttl + 1)
-    ours, theirs = parsed(said(found, question, edns, 512)), parsed(whole)
+    octets = said(found, question, edns, 512)
+    ours, theirs = parsed(octets), parsed(whole)
+    assert len(octets) <= 512
     assert read(ours.authority) == read(theirs.authority)
-    assert ours.to_wire() == theirs.to_wire()
+    assert ours.question[0].name.labels == theirs.question[0].name.labels
+    assert ours.to_wire() == theirs.to_wire()  # header, counts and OPT too
     assert found.plain == plain_size(question, [record])
+
+
+def test_denial_by_hand() -> None:
+    question = Question.of("x.Cluster.local", 1)
+    found = denial(question, NXDOMAIN, 15, 5, 9, 30)
+    assert said(found, question, None, 512) == (
+        b"\0\7\x84\x03\0\1\0\0\0\1\0\0"
+        b"\1x\7Cluster\5local\0\0\1\0\1"
+        b"\xc0\x0e\0\6\0\1\0\0\0\5\0\x2a"
+        b"\2ns\3dns\xc0\x0e\x0ahostmaster\xc0\x0e"
+        b"\0\0\0\x09\0\0\x1c\x20\0\0\7\x08\0\1\x51\x80\0\0\0\x1e"
+    )
 
 
 def test_parsed_when_somebody_looks() -> None:
