@@ -3,9 +3,9 @@
     python -m bench.cached [--queries N]
 
 Names never asked before, each asked once; the same ones asked a second, a third and a fourth time;
-and a hundred names asked again and again. The upstream is a process of its own, as in bench.forward, and
-so is the asker; the server's CPU time counts alone. CoreDNS is asked the same where its binary is
-on PATH or in $COREDNS.
+and a hundred names asked again and again. The upstream is a process of its own, as in
+bench.forward, and so is the asker; the server's CPU time counts alone. CoreDNS is asked the same
+where its binary is on PATH or in $COREDNS.
 """
 
 import argparse
