@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from clusterdns.app.options import Options
 from clusterdns.cluster.connection import ApiOptions
@@ -68,7 +69,10 @@ class Feeds:
         self._options = options
         self._streams = streams
         self._touched = touched
-        self._known = known.by_wanted if known else {}
+        # Weak, as nobody else may want them: an index of 150,000 endpoints takes 40 MB.
+        self._known: WeakValueDictionary[Wanted, Feed] = WeakValueDictionary()
+        if known is not None:
+            self._known.update(known.by_wanted)
         self.by_wanted: dict[Wanted, Feed] = {}
 
     def index(self, selection: Selection, api: ApiOptions) -> Index:

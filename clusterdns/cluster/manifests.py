@@ -82,16 +82,19 @@ class Manifests:
         A call of the sink says what belongs together, as far as that fits into a batch.
         """
         self._sink = sink
-        for path in self._streams:
-            self._pipes.read(path, self._stream_ended)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(stopping))
-            synced = False
-            while await self._next_news(stopping):
-                await self._refresh()
-                if not synced and None not in self._streams.values():
-                    synced = True
-                    self._sink([Synced(kind) for kind in self._selection.kinds])
+        try:
+            for path in self._streams:
+                self._pipes.read(path, self._stream_ended)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(stopping))
+                synced = False
+                while await self._next_news(stopping):
+                    await self._refresh()
+                    if not synced and None not in self._streams.values():
+                        synced = True
+                        self._sink([Synced(kind) for kind in self._selection.kinds])
+        finally:
+            del self._sink  # whoever has it has us: only a collection of garbage would free both
 
     async def _next_news(self, stopping: asyncio.Event) -> bool:
         """Waits until there may be something to read; False when all is to end."""

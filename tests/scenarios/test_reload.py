@@ -1,11 +1,13 @@
 """Another Corefile takes the place of the one that runs: what goes on, what is refused."""
 
 import asyncio
+import gc
 import re
 import signal
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import dns.message
@@ -18,7 +20,8 @@ from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import ReloadTimes
 from clusterdns.plugins.cache import Cache
 from clusterdns.plugins.forward import hostnames
-from tests.objects import service
+from tests.apiserver.server import ApiServer
+from tests.objects import namespace, service
 from tests.plugins.forward import stubs
 from tests.ports import free_port
 from tests.scenarios.asking import At, answer, ask, becomes, get
@@ -205,6 +208,42 @@ async def test_other_objects_are_there_before_they_count(
             assert await answer(server.at, WEB) == "10.96.0.1"
         (other,) = server.app._feeds.by_wanted.values()
         assert other is not feed
+        assert await answer(server.at, WEB) == "10.96.0.1"
+
+
+@pytest.mark.parametrize("source", ["files", "api"])
+async def test_objects_that_nobody_wants_any_more_go(
+    source: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By themselves: a collection of garbage looks at what lives long once in hours."""
+    monkeypatch.setattr("clusterdns.app.server.QUERY_TIME_S", 0.01)
+    caplog.set_level("INFO", "clusterdns")
+    objects = [namespace("shop"), web()]
+    async with AsyncExitStack() as opened:
+        files, option = [], ""
+        if source == "api":
+            api = await opened.enter_async_context(ApiServer(objects))
+            option = f"endpoint {api.url}"
+        else:
+            files.append(write(tmp_path / "objects.yaml", objects))
+        block = f"cluster.local {{\n {option}\n %s\n }}"
+        corefile = COREFILE.replace("cluster.local", block)
+        running = served(tmp_path, *files, corefile=corefile % "")
+        server = Reloaded(await opened.enter_async_context(running), tmp_path, caplog)
+        (feed,) = server.app._feeds.by_wanted.values()
+        index = weakref.ref(feed.index)
+        del feed
+        gc.disable()
+        try:
+            await server.to(corefile % "pods verified")
+
+            async def held() -> str:
+                await asyncio.sleep(0.01)
+                return str(index() is not None)
+
+            await becomes("False", held)
+        finally:
+            gc.enable()
         assert await answer(server.at, WEB) == "10.96.0.1"
 
 
