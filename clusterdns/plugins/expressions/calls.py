@@ -8,6 +8,7 @@ from clusterdns.plugins.expressions.predicates import PREDICATES, Pair
 from clusterdns.plugins.expressions.values import (
     ANY,
     LIST,
+    MAP,
     Expression,
     Function,
     common,
@@ -37,6 +38,16 @@ def listed(items: Sequence[Expression]) -> Expression:
         any(item.sees_client for item in items),
         item=common({item.type for item in items}),
     )
+
+
+def mapped(keys: Sequence[Expression], values: Sequence[Expression]) -> Expression:
+    """The map of these, in their order."""
+
+    def value(query: Query) -> dict[str, Any]:
+        made = (each.evaluate(query) for each in values)
+        return {key.evaluate(query): found for key, found in zip(keys, made, strict=True)}
+
+    return Expression(value, MAP, any(each.sees_client for each in (*keys, *values)))
 
 
 def called(name: str, function: Function, given: list[Expression]) -> Expression:

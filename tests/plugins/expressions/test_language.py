@@ -12,7 +12,8 @@ import pytest
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError, Place
-from clusterdns.plugins.expressions.expression import DEEPEST, MOST
+from clusterdns.plugins.expressions.cursor import DEEPEST
+from clusterdns.plugins.expressions.expression import MOST
 from clusterdns.plugins.expressions.functions import FUNCTIONS
 from clusterdns.plugins.expressions.lines import read
 from clusterdns.plugins.expressions.values import (
