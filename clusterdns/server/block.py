@@ -135,6 +135,12 @@ class Router:
             for block in self.blocks:  # the same octets may be for another one
                 block.keeps = False
 
+    @property
+    def unfiltered(self) -> dict[bytes, Route]:
+        """By zone, as folded wire form, the route of whatever query; none at all if some blocks
+        choose their queries."""
+        return {} if self.filtered else {zone: routes[0] for zone, routes in self._routes.items()}
+
     def find(self, question: Question, query: Query | None = None) -> Route | None:
         """The route of the longest zone that the question's name is in; None: it is in none.
 

@@ -13,13 +13,13 @@ from clusterdns.errors import UpstreamError
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.passage import Back, Came, Finds, Passage, Way
 from clusterdns.server.answers import Answers
-from clusterdns.server.block import Block, Route, Router
+from clusterdns.server.block import Route, Router
 from clusterdns.server.counting import Series
-from clusterdns.server.respond import QUERY_TIME_S, Responder
+from clusterdns.server.respond import QUERY_TIME_S, Responder, flags_of
 from clusterdns.server.steps import Steps
 from clusterdns.server.underway import Send, UnderWay
 from clusterdns.wire.edns import reply_edns
-from clusterdns.wire.message import AA, AD, CD, QR, RA, RD, TC
+from clusterdns.wire.message import AD
 from clusterdns.wire.names import folded_name, upward
 from clusterdns.wire.plain import QUERY_EDNS, Plain, plain
 from clusterdns.wire.question import HEADER
@@ -153,13 +153,12 @@ class Relay:
             assert reply.received is not None
             size = reply.received.plain or len(octets)
         else:
-            route = Route(lane.zone, lane.block)
-            octets, size = self._responder.finished(asked.octets, reply, route, peer, came)
+            octets, size = self._responder.finished(asked.octets, reply, lane.route, peer, came)
         sizes = len(asked.octets), size
         kind = None
         if lane.counted is not None:
             kind = lane.counted.ask(asked.qtype, asked.do, reply.rcode, *sizes, now - came)
-        if reply.until > now and lane.block.keeps:
+        if reply.until > now and lane.route.block.keeps:
             self._answers.keep(asked.octets[2:], octets, reply, asked, now, kind, sizes)
         return octets
 
@@ -226,7 +225,7 @@ class Trip:
 class Lane:
     """How plain questions of one zone reach upstreams.
 
-    zone: of the server block, as metrics call it.
+    route: to the server block.
     way: who takes them. finds: what answers them at once. One of the two is None.
     stops, backs: of the plugins in front of that: outermost first, and innermost first.
     holds: of those that may have the reply, outermost first, each with the backs in front of it.
@@ -236,18 +235,16 @@ class Lane:
 
     def __init__(
         self,
-        zone: str,
-        block: Block,
+        route: Route,
         to: Way | Finds,
         passages: Sequence[Passage],
         answers: Answers,
     ) -> None:
         """passages: in the order of the plugins."""
-        self.zone = zone
-        self.block = block
+        block = route.block
+        self.route = route
         self.finds: Finds | None = to if callable(to) else None
         self.way: Way | None = None if callable(to) else to
-        self._recursive = block.recursive
         self.stops = [each.stops for each in passages if each.stops is not None]
         self.backs = _backs(passages)
         self.holds = [
@@ -258,7 +255,7 @@ class Lane:
         self.flags = 0
         for each in passages:
             self.flags |= each.flags
-        self.counted = Series(answers.tally, zone, block.writer) if block.counted else None
+        self.counted = Series(answers.tally, route.zone, block.writer) if block.counted else None
         edns = [reply_edns(each, block.edns_size) for each in QUERY_EDNS]
         self._opts = [b"" if each is None else each.pack() for each in edns]
 
@@ -271,13 +268,8 @@ class Lane:
         octets, start, end = found.octets, found.start, found.end
         if end + len(opt) > asked.size:
             return None
-        flags = (
-            QR | asked.flags & (RD | CD) | rcode | reply.authoritative * AA | reply.truncated * TC
-        )
-        if self._recursive if reply.recursion is None else reply.recursion:
-            flags |= RA
-        if reply.authentic and (asked.flags & AD or asked.do):  # RFC 6840 section 5.8
-            flags |= AD
+        asks_ad = asked.do or asked.flags & AD != 0
+        flags = flags_of(reply, asked.flags, asks_ad, self.route.block) | rcode
         counts = found.answer, found.authority, found.additional + asked.has_opt
         query = asked.octets
         return b"".join(
@@ -296,23 +288,19 @@ def lanes(router: Router, answers: Answers) -> dict[bytes, Lane | None]:
 
     None: its names take the full path. Nothing at all: every name does.
     """
-    if router.filtered:
-        return {}
-    blocks: dict[bytes, tuple[str, Block]] = {}
-    for block in router.blocks:
-        for zone in block.zones:
-            blocks.setdefault(folded_name(zone), (zone, block))
+    routes = router.unfiltered
     found = {
         at: lane
-        for top, (zone, block) in blocks.items()
-        for at, lane in _lanes_of(top, zone, block, answers).items()
-        if next(each for each in upward(at) if each in blocks) == top
+        for top, route in routes.items()
+        for at, lane in _lanes_of(top, route, answers).items()
+        if next(each for each in upward(at) if each in routes) == top
     }
     return found if any(found.values()) else {}
 
 
-def _lanes_of(top: bytes, zone: str, block: Block, answers: Answers) -> dict[bytes, Lane | None]:
+def _lanes_of(top: bytes, route: Route, answers: Answers) -> dict[bytes, Lane | None]:
     """Those of one zone of a block; it has no others behind it (yet)."""
+    block = route.block
     found: dict[bytes, Lane | None] = {}
     passages: list[Passage] = []
     for plugin in block.resolving:
@@ -325,7 +313,7 @@ def _lanes_of(top: bytes, zone: str, block: Block, answers: Answers) -> dict[byt
             if at in upward(top):
                 at = top
             if top in upward(at) and not any(each in found for each in upward(at)):
-                found[at] = None if to is None else Lane(zone, block, to, passages, answers)
+                found[at] = None if to is None else Lane(route, to, passages, answers)
         if any(way is not None for way in passage.ways.values()):
             break
     return {top: None, **found}

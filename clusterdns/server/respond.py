@@ -12,7 +12,7 @@ from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.plugins.base import LongReply, Query, Reply
 from clusterdns.plugins.passage import Came
 from clusterdns.server.answers import Answers, Look, key_of
-from clusterdns.server.block import Route, Router, serves_class
+from clusterdns.server.block import Block, Route, Router, serves_class
 from clusterdns.server.counting import DROPPED, Kind, Outcome
 from clusterdns.server.steps import Steps, start
 from clusterdns.wire.edns import OUR_SIZE, Edns, limit_for, reply_edns
@@ -275,17 +275,25 @@ def _size(message: Message, reply: Reply, octets: bytes) -> int:
 def _head(message: Message, reply: Reply, route: Route, query: Query) -> tuple[int, Edns | None]:
     """Flags and OPT record of the reply. Flags are those that plugins have left to the query."""
     edns = message.edns
-    asks_ad = message.flags & AD or (edns is not None and edns.do)  # RFC 6840 section 5.8
-    flags = reply_flags(
-        query.flags,
-        authoritative=reply.authoritative,
-        recursion_available=route.block.recursive if reply.recursion is None else reply.recursion,
-        authentic=bool(reply.authentic and asks_ad),
-        truncated=reply.truncated,
-    )
+    asks_ad = message.flags & AD != 0 or (edns is not None and edns.do)
+    flags = flags_of(reply, query.flags, asks_ad, route.block)
     if reply.desired is not None:
         flags = flags | RD if reply.desired else flags & ~RD
     return flags, reply_edns(edns, route.block.edns_size, tuple(reply.options), reply.force_edns)
+
+
+def flags_of(reply: Reply, flags: int, asks_ad: bool, block: Block) -> int:
+    """The header bits of a reply to a query with these flags, but for RD and the rcode.
+
+    asks_ad: AD or DO was set in the query (RFC 6840 section 5.8).
+    """
+    return reply_flags(
+        flags,
+        authoritative=reply.authoritative,
+        recursion_available=block.recursive if reply.recursion is None else reply.recursion,
+        authentic=reply.authentic and asks_ad,
+        truncated=reply.truncated,
+    )
 
 
 def _finish(message: Message, reply: Reply, route: Route, query: Query) -> bytes:
