@@ -31,14 +31,19 @@ class Block:
     view: the name that metrics know the block by beside its zones; "" without a `view`.
     notify, takes_notify: what NOTIFY messages pass (RFC 1996), and whether anybody takes them.
     chain: of a block that is counted, the directives that queries pass in CoreDNS.
+    listed: the zone by which metrics list them, that of the Corefile's first key for the block, as
+        in CoreDNS; None: it is served at another address or port.
     empty: no directive answers anything here.
     writer: who metrics say wrote the replies: the directive behind `prometheus`, as in CoreDNS.
     """
 
-    def __init__(self, zones: Iterable[str], plugins: Sequence[Plugin]) -> None:
+    def __init__(
+        self, zones: Iterable[str], plugins: Sequence[Plugin], has_first: bool = True
+    ) -> None:
         """zones: absolute, lower-case. plugins: in the order in which they run, those without a
-        resolve of their own among them."""
+        resolve of their own among them. has_first: the first zone is that of the first key."""
         self.zones = tuple(zones)
+        self.listed = self.zones[0] if has_first and self.zones else None
         self.plugins = tuple(plugins)
         chain = self.resolving = [plugin for plugin in plugins if plugin.in_chain()]
         self.sees = max(

@@ -253,7 +253,10 @@ def _socket(
     blocks: list[tuple[list[Key], Served]],
     tls: Following | None,
 ) -> Socket:
-    router = Router(Block([key.zone for key in keys], one.plugins) for keys, one in blocks)
+    router = Router(
+        Block([key.zone for key in keys], one.plugins, has_first=keys[0] is one.keys[0])
+        for keys, one in blocks
+    )
     zones = tuple(dict.fromkeys(key.zone for keys, _ in blocks for key in keys))
     limits = TcpLimits()
     for _, one in blocks:

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
 
 from clusterdns.errors import ConfigError, Place
 from clusterdns.server.answers import Answers
@@ -113,8 +112,9 @@ class Listener:
     def passed(self) -> Iterator[tuple[str, str, str, str]]:
         """Server, zone, view and directive of all that queries pass in blocks that are counted."""
         for block in self._router.blocks:
-            for zone, name in product(block.zones, block.chain):
-                yield self.server, zone, block.view, name
+            if block.listed is not None:
+                for name in block.chain:
+                    yield self.server, block.listed, block.view, name
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops exactly the finished answers that rest on one of these keys."""

@@ -84,8 +84,8 @@ def same_metrics(theirs: dict[str, Metric], ours: dict[str, Metric]) -> None:
     CoreDNS counts what it asks itself as well, for the target of an ExternalName.
     """
     assert theirs.keys() - ours.keys() == set()
-    plugins = "coredns_plugin_enabled"  # CoreDNS: by one key of a server block only
-    assert series(theirs, plugins).items() <= series(ours, plugins).items()
+    plugins = "coredns_plugin_enabled"
+    assert series(theirs, plugins) == series(ours, plugins)
     counted, expected = [_counted(each, "coredns_dns_requests_total") for each in (ours, theirs)]
     assert counted.keys() == expected.keys()
     assert all(number <= expected[labels] for labels, number in counted.items())

@@ -123,7 +123,7 @@ async def test_blocks_share_a_page(tmp_path: Path) -> None:
     errors
     whoami
 }}
-example.org:{port} {{
+example.org:{port} example.com:{port} example.org:0 {{
     bind 127.0.0.1
     prometheus 127.0.0.1:{page} {{
         runtime_metrics
