@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from clusterdns.cluster.apiserver import ApiServer, Sink
 from clusterdns.cluster.connection import ApiOptions
@@ -19,6 +20,7 @@ from clusterdns.cluster.requests import (
 from clusterdns.cluster.selection import Selection
 from tests.apiserver.server import ApiServer as Simulated
 from tests.apiserver.store import BY_KIND
+from tests.beside import beside
 
 Objects = dict[tuple[Kind, str, str], Object]
 PATIENCE_S = 10.0  # what has not happened by then never will; nothing waits for it in vain
@@ -117,13 +119,9 @@ async def following(
     if isinstance(options, str):
         options = ApiOptions(endpoint=options)
     source = ApiServer(selection or Selection(), options, timing)
-    view, stopping = View(source), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(source.serve(stopping, view.sink))
-        try:
-            yield view
-        finally:
-            stopping.set()
+    view = View(source)
+    async with beside(partial(source.serve, sink=view.sink)):
+        yield view
 
 
 def _key(thing: Object) -> tuple[Kind, str, str]:

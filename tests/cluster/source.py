@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from clusterdns.cluster.events import Event, Kind, Synced, Upsert
 from clusterdns.cluster.manifests import Manifests
 from clusterdns.cluster.model import EndpointSlice, Object, Port, Service, address_text
 from clusterdns.cluster.selection import Selection
+from tests.beside import beside
 
 PATIENCE_S = 5.0  # far more than any test waits, on a machine that is busy
 
@@ -74,16 +76,11 @@ def port_text(port: Port) -> str:
 @contextlib.asynccontextmanager
 async def serving(*paths: Path | str, selection: Selection | None = None) -> AsyncIterator[World]:
     """A world that a source keeps; entered once all is synced."""
-    world, stopping = World(), asyncio.Event()
-    chosen = selection or Selection()
+    world, chosen = World(), selection or Selection()
     source = Manifests([str(path) for path in paths], chosen)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(source.serve(stopping, world.sink))
-        try:
-            await world.until(lambda world: len(world.synced) == len(chosen.kinds))
-            yield world
-        finally:
-            stopping.set()
+    async with beside(partial(source.serve, sink=world.sink)):
+        await world.until(lambda world: len(world.synced) == len(chosen.kinds))
+        yield world
 
 
 async def world_of(*texts: str, folder: Path, selection: Selection | None = None) -> World:

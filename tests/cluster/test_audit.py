@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from clusterdns.cluster.selection import Selection
 from clusterdns.errors import SourceError
 from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer as Simulated
+from tests.beside import beside
 from tests.cluster.following import QUICK, View, truth
 from tests.objects import namespace, pod, service
 
@@ -259,14 +261,10 @@ async def audited(
         random.Random(1),
         audit=mode,
     )
-    view, stopping = Audited(source), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(source.serve(stopping, view.sink))
-        try:
-            await view.until_synced()
-            yield view
-        finally:
-            stopping.set()
+    view = Audited(source)
+    async with beside(partial(source.serve, sink=view.sink)):
+        await view.until_synced()
+        yield view
 
 
 def is_audit(call: Call) -> bool:

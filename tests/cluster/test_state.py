@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from clusterdns.cluster.selection import Selection
 from clusterdns.cluster.snapshot import Head
 from clusterdns.cluster.state import Contents, State, refusals, writes
 from clusterdns.errors import ConfigError
+from tests.beside import beside, until
 from tests.cluster.test_snapshot import framed
 
 OBJECTS: list[Object] = [Service("shop", "web", (bytes(4),)), Namespace("shop")]
@@ -95,15 +97,6 @@ def outcome(result: str) -> int:
 
 def names(folder: Path) -> set[str]:
     return {each.name for each in folder.iterdir()}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what another task does, and no longer than five seconds."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise TimeoutError
 
 
 async def test_what_is_written_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -238,9 +231,7 @@ async def test_a_state_that_is_not_synced_is_not_written(tmp_path: Path) -> None
 async def test_it_is_written_while_serving_and_refreshed(tmp_path: Path) -> None:
     """Only if the API was heard meanwhile: its age is since then."""
     saved = Saved(tmp_path, Pace(quiet=0.0, latest=0.0, spacing=0.0, refresh=0.01))
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(saved.state.serve(stopping, saved.contents))
+    async with beside(partial(saved.state.serve, contents=saved.contents)):
         await asyncio.sleep(0)
         assert not saved.path.exists()
         before = outcome("ok")
@@ -252,7 +243,6 @@ async def test_it_is_written_while_serving_and_refreshed(tmp_path: Path) -> None
         assert outcome("ok") == before + 1
         saved.lag = 0.0
         await until(lambda: outcome("ok") != before + 1)
-        stopping.set()
     assert snapshot.check(saved.path.read_bytes())[0].confirmed == saved.now
 
 
@@ -264,14 +254,11 @@ async def test_a_folder_that_cannot_be_written(
     (tmp_path / "state").rmdir()
     (tmp_path / "state").touch()
     before = outcome("failed")
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(saved.state.serve(stopping, saved.contents))
+    async with beside(partial(saved.state.serve, contents=saved.contents)):
         saved.state.changed()
         await until(lambda: outcome("failed") >= before + 3)
         (tmp_path / "state").unlink()
         await until(saved.path.exists)
-        stopping.set()
     told = [each for each in caplog.messages if "cannot be written" in each]
     assert told == [f"state: cannot be written: {saved.path}: File exists"]
 

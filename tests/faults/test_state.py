@@ -25,6 +25,7 @@ from clusterdns.cluster.state import Kept, State, writes
 from clusterdns.zone.index import Index
 from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer
+from tests.beside import beside
 from tests.cluster.following import IMPATIENT, View, truth
 from tests.objects import endpoint, endpoint_slice, namespace, random_cluster, service
 
@@ -60,14 +61,10 @@ async def kept(url: str, folder: Path, timing: Timing = IMPATIENT) -> AsyncItera
     """A source with a state, until the block ends."""
     options, index = ApiOptions(endpoint=url), Index(Selection())
     source = Source(Selection(), options, timing, audit="off")
-    view, stopping = KeptView(source, index), asyncio.Event()
-    state = State(folder, Selection(), options, pace=EAGER)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Kept(source, state, index).serve(stopping, view.sink))
-        try:
-            yield view
-        finally:
-            stopping.set()
+    view = KeptView(source, index)
+    kept = Kept(source, State(folder, Selection(), options, pace=EAGER), index)
+    async with beside(partial(kept.serve, sink=view.sink)):
+        yield view
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """What tests of directives share: plugins from Corefile lines, questions, toys behind them."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from clusterdns.plugins.base import Plugin, Query, Reply, Setup
 from clusterdns.plugins.order import plugin_class
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question
-from clusterdns.zone.index import Index
+from clusterdns.zone.index import Index, Key
 
 CLIENT = ("10.240.0.1", 40212)  # what CoreDNS's own tests ask from
 
@@ -28,6 +29,24 @@ def lines(text: str) -> tuple[Directive, ...]:
 
 def new_setup(zones: tuple[str, ...] = (".",)) -> Setup:
     return Setup(zones=zones, cluster=lambda selection, api: Index(selection))
+
+
+class Told:
+    """What a plugin tells the server."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[set[Key]] = []
+        self.changed: list[str] = []
+
+    def setup(self, zones: tuple[str, ...] = (".",)) -> Setup:
+        setup = new_setup(zones)
+
+        def forget(keys: Iterable[Key]) -> None:
+            self.forgotten.append(set(keys))
+
+        setup.forget = forget
+        setup.on_change.append(self.changed.append)
+        return setup
 
 
 def parsed(text: str, setup: Setup | None = None) -> Plugin:

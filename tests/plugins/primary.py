@@ -1,7 +1,7 @@
 """For tests of `secondary`: a primary server that does as it is told, and what becomes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import dns.flags
@@ -13,8 +13,8 @@ import pytest
 
 from clusterdns.plugins.base import Reply, Setup
 from clusterdns.plugins.secondary import Secondary, follower
-from clusterdns.zone.index import Key
-from tests.plugins.asking import Next, new_setup, parsed, query, texts
+from tests.beside import beside
+from tests.plugins.asking import Next, parsed, query, texts
 from tests.streams import listening
 
 ZONE = """\
@@ -92,24 +92,6 @@ async def master(*, serves: bool = True) -> AsyncIterator[Master]:
         yield made
 
 
-class Told:
-    """What a plugin tells the server."""
-
-    def __init__(self) -> None:
-        self.forgotten: list[set[Key]] = []
-        self.changed: list[str] = []
-
-    def setup(self) -> Setup:
-        setup = new_setup()
-
-        def forget(keys: Iterable[Key]) -> None:
-            self.forgotten.append(set(keys))
-
-        setup.forget = forget
-        setup.on_change.append(self.changed.append)
-        return setup
-
-
 def secondary(text: str, setup: Setup | None = None) -> Secondary:
     found = parsed(text, setup)
     assert isinstance(found, Secondary)
@@ -123,15 +105,8 @@ def of(*servers: Master, more: str = "") -> str:
 
 @asynccontextmanager
 async def running(plugin: Secondary) -> AsyncIterator[Secondary]:
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(plugin.serve(stopping))
-        try:
-            yield plugin
-        finally:
-            stopping.set()
-            async with asyncio.timeout(5):
-                await task
+    async with beside(plugin.serve):
+        yield plugin
 
 
 async def ask(plugin: Secondary, name: str = "a.example.org.", qtype: str = "A") -> str:

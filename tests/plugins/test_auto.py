@@ -1,8 +1,5 @@
 """`auto`: its options, and zones that come, change and go with their files."""
 
-import asyncio
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,27 +8,13 @@ from clusterdns.plugins.auto import Auto
 from clusterdns.plugins.base import Reply
 from clusterdns.server.block import Block
 from clusterdns.wire.question import Question
-from clusterdns.zone.index import Key
-from tests.plugins.asking import Next, fault, new_setup, parsed, query, texts
-
-ZONE = "$TTL 300\n@ SOA ns admin {0} 3600 600 86400 60\n@ NS ns.other.\na A 10.0.0.{0}\n"
-
-
-def write(path: Path, serial: int = 1) -> None:
-    aside = path.with_name(".new")
-    aside.write_text(ZONE.format(serial))
-    os.replace(aside, path)
+from tests.beside import beside, until
+from tests.plugins.asking import Next, Told, fault, parsed, query, texts
+from tests.plugins.zonefile import write
 
 
-def auto(text: str, forgotten: list[set[Key]] | None = None) -> Auto:
-    setup = new_setup()
-
-    def forget(keys: Iterable[Key]) -> None:
-        if forgotten is not None:
-            forgotten.append(set(keys))
-
-    setup.forget = forget
-    found = parsed(text, setup)
+def auto(text: str, told: Told | None = None) -> Auto:
+    found = parsed(text, (told or Told()).setup())
     assert isinstance(found, Auto)
     return found
 
@@ -84,20 +67,14 @@ async def test_names_outside_of_the_origins(tmp_path: Path) -> None:
 
 
 async def test_zones_come_change_and_go(tmp_path: Path) -> None:
-    forgotten: list[set[Key]] = []
-    plugin = auto(f"auto {{\n directory {tmp_path}\n reload 10ms\n}}", forgotten)
-    stopping = asyncio.Event()
+    told = Told()
+    plugin = auto(f"auto {{\n directory {tmp_path}\n reload 10ms\n}}", told)
 
     async def until_forgotten() -> None:
-        for _ in range(1000):
-            if forgotten:
-                forgotten.clear()
-                return
-            await asyncio.sleep(0.005)
-        pytest.fail("nothing was forgotten")
+        await until(lambda: told.forgotten)
+        told.forgotten.clear()
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(plugin.serve(stopping))
+    async with beside(plugin.serve):
         assert await ask(plugin, "a.example.org.") == ["next"]
         write(tmp_path / "db.example.org")
         await until_forgotten()
@@ -108,7 +85,6 @@ async def test_zones_come_change_and_go(tmp_path: Path) -> None:
         (tmp_path / "db.example.org").unlink()
         await until_forgotten()
         assert await ask(plugin, "a.example.org.") == ["next"]
-        stopping.set()
 
 
 async def test_what_is_passed_on_rests_on_the_folder(tmp_path: Path) -> None:
@@ -120,9 +96,9 @@ async def test_what_is_passed_on_rests_on_the_folder(tmp_path: Path) -> None:
 
 
 async def test_a_broken_file_is_no_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "db.example.org").write_text(ZONE.format(1) + "bad A x\n")
+    write(tmp_path / "db.example.org", more="bad A x\n")
     plugin = auto(f"auto {{\n directory {tmp_path}\n}}")
-    assert f"{tmp_path}/db.example.org:5: " in caplog.text
+    assert f"{tmp_path}/db.example.org:6: " in caplog.text
     assert await ask(plugin, "a.example.org.") == ["next"]
 
 

@@ -6,10 +6,9 @@ from clusterdns.errors import SourceError
 from clusterdns.plugins.base import Reply
 from clusterdns.plugins.secondary.catalogs import Catalogs, Member, members
 from clusterdns.zone.masterfile import made_of
-from tests.plugins.asking import Next, query
+from tests.plugins.asking import Next, Told, query
 from tests.plugins.primary import (
     Master,
-    Told,
     ask,
     asked,
     becomes,

@@ -1,9 +1,6 @@
 """`file`: its options, files that come, change and break, and replies. Look-ups: tests/zone."""
 
 import asyncio
-import contextlib
-import os
-from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import dns.message
@@ -16,34 +13,24 @@ from clusterdns.plugins.file import File
 from clusterdns.server.answers import Answers
 from clusterdns.server.configuration import configure
 from clusterdns.server.respond import Responder
-from clusterdns.zone.index import Index, Key
-from tests.plugins.asking import Exchange, Next, fault, new_setup, parsed, query, records, texts
-
-ZONE = """$TTL 300
-@ SOA ns admin {serial} 3600 600 86400 60
-@ NS ns.other.
-a A 10.0.0.{serial}
-out CNAME www.other.
-"""
-
-
-def write(path: Path, serial: int = 1, more: str = "") -> Path:
-    """A zone in place of what is there, as a ConfigMap's files are replaced."""
-    aside = path.with_name(".new")
-    aside.write_text(ZONE.format(serial=serial) + more)
-    os.replace(aside, path)
-    return path
+from clusterdns.zone.index import Index
+from tests.beside import beside, until
+from tests.plugins.asking import (
+    Exchange,
+    Next,
+    Told,
+    fault,
+    new_setup,
+    parsed,
+    query,
+    records,
+    texts,
+)
+from tests.plugins.zonefile import write
 
 
-def plugin(text: str, forgotten: list[set[Key]] | None = None) -> File:
-    setup = new_setup(("example.org.",))
-
-    def forget(keys: Iterable[Key]) -> None:
-        if forgotten is not None:
-            forgotten.append(set(keys))
-
-    setup.forget = forget
-    found = parsed(text, setup)
+def plugin(text: str, told: Told | None = None) -> File:
+    found = parsed(text, (told or Told()).setup(("example.org.",)))
     assert isinstance(found, File)
     return found
 
@@ -52,26 +39,6 @@ async def reply(file: File, name: str = "a.example.org.", qtype: str = "A") -> R
     found = await file.resolve(query(name, qtype), Next())
     assert found is not None
     return found
-
-
-@contextlib.asynccontextmanager
-async def served(file: File) -> AsyncIterator[None]:
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(file.serve(stopping))
-        try:
-            yield
-        finally:
-            stopping.set()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Waits until something holds, 5 seconds at most."""
-    for _ in range(1000):
-        if holds():
-            return
-        await asyncio.sleep(0.005)
-    pytest.fail("it never came to hold")
 
 
 async def test_answers(tmp_path: Path) -> None:
@@ -190,26 +157,26 @@ async def test_cname_out_of_the_zone(
 
 
 async def test_a_file_that_comes_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    forgotten: list[set[Key]] = []
-    file = plugin(f"file {tmp_path}/db {{\n reload 10ms\n}}", forgotten)
+    told = Told()
+    file = plugin(f"file {tmp_path}/db {{\n reload 10ms\n}}", told)
     assert "zone example.org. cannot be read, there are no answers until it can: " in caplog.text
     assert f"{tmp_path}/db: No such file or directory" in caplog.text
     assert (await reply(file)).rcode == 2
-    async with served(file):
+    async with beside(file.serve):
         write(tmp_path / "db")
-        await until(lambda: forgotten)
+        await until(lambda: told.forgotten)
         assert texts((await reply(file)).answer) == ["a.example.org. 300 IN A 10.0.0.1"]
 
 
 async def test_a_broken_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    forgotten: list[set[Key]] = []
+    told = Told()
     write(tmp_path / "db", more="bad A 10.0.0\n")
-    file = plugin(f"file {tmp_path}/db {{\n reload 10ms\n}}", forgotten)
+    file = plugin(f"file {tmp_path}/db {{\n reload 10ms\n}}", told)
     assert f"{tmp_path}/db:6: " in caplog.text
     assert (await reply(file)).rcode == 2
-    async with served(file):
+    async with beside(file.serve):
         write(tmp_path / "db", 2)
-        await until(lambda: forgotten)
+        await until(lambda: told.forgotten)
         write(tmp_path / "db", 3, "worse A 1\n")
         await until(lambda: "what it said stays" in caplog.text)
         assert texts((await reply(file)).answer) == ["a.example.org. 300 IN A 10.0.0.2"]
@@ -224,26 +191,26 @@ def changed(path: Path) -> None:
 async def test_same_serial(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "db")
     file = plugin(f"file {path} {{\n reload 10ms\n}}")
-    async with served(file):
+    async with beside(file.serve):
         changed(path)
         await until(lambda: "its serial, 1, has not" in caplog.text)
     assert (await reply(file, "more.example.org.")).rcode == 3
 
 
 async def test_reload_by_mtime(tmp_path: Path) -> None:
-    forgotten: list[set[Key]] = []
+    told = Told()
     path = write(tmp_path / "db")
-    file = plugin(f"file {path} {{\n reload 10ms\n reload_by_mtime\n}}", forgotten)
-    async with served(file):
+    file = plugin(f"file {path} {{\n reload 10ms\n reload_by_mtime\n}}", told)
+    async with beside(file.serve):
         changed(path)
-        await until(lambda: forgotten)
+        await until(lambda: told.forgotten)
     assert (await reply(file, "more.example.org.")).rcode == 0
 
 
 async def test_no_reload(tmp_path: Path) -> None:
     path = write(tmp_path / "db")
     file = plugin(f"file {path} {{\n reload 0\n}}")
-    async with served(file):
+    async with beside(file.serve):
         write(path, 2)
         await asyncio.sleep(0)
     assert texts((await reply(file)).answer) == ["a.example.org. 300 IN A 10.0.0.1"]

@@ -15,11 +15,10 @@ from clusterdns.plugins.secondary import follower, primaries
 from clusterdns.plugins.secondary.follower import is_newer
 from clusterdns.plugins.secondary.primaries import Primary
 from tests.plugins import nsd
-from tests.plugins.asking import Next, fault, query
+from tests.plugins.asking import Next, Told, fault, query
 from tests.plugins.nsd import NEEDS_NSD
 from tests.plugins.primary import (
     ZONE,
-    Told,
     ask,
     asked,
     becomes,

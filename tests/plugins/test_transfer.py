@@ -19,6 +19,7 @@ from clusterdns.plugins.transfer import Transfer, notifying
 from clusterdns.plugins.transfer import plugin as transfer
 from clusterdns.plugins.transfer.options import Stanza
 from clusterdns.wire.question import Question
+from tests.beside import beside
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query, texts
 
 SOA = "{0} 300 IN SOA ns.{0} admin.{0} {1} 3600 600 86400 60"
@@ -317,13 +318,8 @@ async def telling(text: str) -> AsyncIterator[Setup]:
     """A `transfer` that runs; its setup's `changed` tells it of zones."""
     setup = new_setup()
     plugin = parsed(text, setup)
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(plugin.serve(stopping))
-        try:
-            yield setup
-        finally:
-            stopping.set()
+    async with beside(plugin.serve):
+        yield setup
 
 
 async def logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.forward.stubs import ADDRESS, HOST, reply, until, upstream, with_address
+from tests.beside import until
+from tests.plugins.forward.stubs import ADDRESS, HOST, reply, upstream, with_address
 from tests.plugins.forward.test_https import doh, said
 from tests.plugins.forward.test_streams import CA
 from tests.scenarios.asking import answer

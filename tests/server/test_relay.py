@@ -23,6 +23,7 @@ from clusterdns.wire.message import REFUSED
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
+from tests.beside import beside
 from tests.plugins.forward.stubs import Asked, Behaviour, reply, right, silent, upstream, with_rcode
 from tests.server.asking import opt, query, udp
 from tests.server.toys import serving
@@ -129,16 +130,9 @@ async def served(corefile: str, *, relays: bool = True) -> AsyncIterator[Listene
     if not relays:
         for each in listener._udp:
             each.relay.route(Router([]))
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(listener.serve(stopping))
-        for plugin in found.plugins:
-            if plugin.name != "loop":  # its probes would be counted
-                tasks.create_task(plugin.serve(stopping))
-        try:
-            yield listener
-        finally:
-            stopping.set()
+    plugins = [each for each in found.plugins if each.name != "loop"]  # its probes would be counted
+    async with beside(listener.serve, *[each.serve for each in plugins]):
+        yield listener
 
 
 def counted() -> dict[str, Mapping[tuple[str, ...], int]]:

@@ -1,6 +1,5 @@
 """Server blocks with tls://: real connections, asked by dnspython (RFC 7858)."""
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from clusterdns.server.configuration import Configuration, configure
 from clusterdns.server.listener import Listener
 from clusterdns.zone.index import Index
 from tests import streams
+from tests.beside import beside
 from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.streams import connection
 
@@ -46,14 +46,9 @@ async def serving(folder: Path, tls: str = PAIR, more: str = "") -> AsyncIterato
     text = f"tls://.:0 {{\n bind 127.0.0.1\n root {folder}\n {tls}\n {more}\n whoami\n}}"
     (sock,) = configuration(text).sockets
     listener = Listener(sock.address, sock.port, sock.router, sock.limits, sock.place, sock.tls)
-    stopping = asyncio.Event()
     listener.open()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(listener.serve(stopping))
-        try:
-            yield listener
-        finally:
-            stopping.set()
+    async with beside(listener.serve):
+        yield listener
 
 
 async def ask(listener: Listener, context: ssl.SSLContext) -> dns.message.Message:

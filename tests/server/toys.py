@@ -12,6 +12,7 @@ from clusterdns.server.block import Block, Router
 from clusterdns.server.listener import Listener
 from clusterdns.server.tcp import TcpLimits
 from clusterdns.zone.index import Key
+from tests.beside import beside
 
 ZONE = "cluster.test."
 
@@ -138,12 +139,7 @@ async def serving(
     """A listener on a free port, stopped at the end."""
     listener = Listener(address, 0, Router(blocks), limits)
     listener.open()
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(listener.serve(stopping))
-        try:
-            await asyncio.sleep(0)  # the endpoints' own tasks
-            await asyncio.sleep(0)
-            yield listener
-        finally:
-            stopping.set()
+    async with beside(listener.serve):
+        await asyncio.sleep(0)  # the endpoints' own tasks
+        await asyncio.sleep(0)
+        yield listener

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from socket import socket
 from typing import Any
 
 import aiohttp
 
 from clusterdns.web.app import listen
+from tests.beside import beside
 
 Serve = Callable[[socket, asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -17,13 +19,8 @@ Serve = Callable[[socket, asyncio.Event], Coroutine[Any, Any, None]]
 async def served(serve: Serve) -> AsyncIterator[int]:
     """The port on 127.0.0.1 that `serve` serves; ended afterwards."""
     sock = listen("127.0.0.1", 0)
-    stopping = asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(sock, stopping))
-        try:
-            yield sock.getsockname()[1]
-        finally:
-            stopping.set()
+    async with asyncio.timeout(10), beside(partial(serve, sock)):
+        yield sock.getsockname()[1]
 
 
 @asynccontextmanager

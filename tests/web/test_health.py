@@ -8,6 +8,7 @@ from aiohttp import web
 from clusterdns import metrics
 from clusterdns.web.app import listen, serve, text
 from clusterdns.web.health import check, serve_health
+from tests.beside import beside
 from tests.metering import nothing_counted
 from tests.web.client import asked, served
 
@@ -40,22 +41,18 @@ async def test_it_asks_itself() -> None:
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "localhost"])
 async def test_it_finds_itself_on_every_address(host: str) -> None:
-    sock, stopping = listen(host, 0), asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve_health(sock, stopping, check_every_s=0.01))
+    serve = partial(serve_health, listen(host, 0), check_every_s=0.01)
+    async with asyncio.timeout(10), beside(serve):
         await checked(1)
-        stopping.set()
     assert metrics.health_failures.total() == 0
 
 
 async def test_a_failure_is_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
     with listen("127.0.0.1", 0) as gone:
         port = gone.getsockname()[1]
-    stopping = asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(check(f"http://127.0.0.1:{port}/health", stopping, 0.01))
+    url = f"http://127.0.0.1:{port}/health"
+    async with asyncio.timeout(10), beside(lambda stopping: check(url, stopping, 0.01)):
         await checked(1)
-        stopping.set()
     assert metrics.health_failures.total() == metrics.health_duration.count()
     (first, *_) = caplog.records
     assert first.levelno == logging.WARNING
@@ -74,10 +71,8 @@ async def test_a_slow_answer_is_told(
         return text("OK")
 
     async with served(lambda sock, stop: serve(sock, {"/health": slow}, stop)) as port:
-        stopping = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(check(f"http://127.0.0.1:{port}/health", stopping, 0.001))
+        url = f"http://127.0.0.1:{port}/health"
+        async with beside(lambda stopping: check(url, stopping, 0.001)):
             await checked(1)
-            stopping.set()
     assert "took more than" in caplog.records[0].getMessage()
     assert metrics.health_failures.total() == 0

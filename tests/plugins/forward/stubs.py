@@ -178,13 +178,6 @@ def addresses(found: Reply) -> list[str]:
     return [str(record.rdata) for record in found.answer]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets others run until this holds: what probes in the background bring about."""
-    async with asyncio.timeout(5):
-        for _ in iter(condition, True):
-            await asyncio.sleep(0.005)
-
-
 def option(code: int, data: bytes) -> dns.edns.Option:
     """An EDNS option of dnspython's."""
     return dns.edns.GenericOption(dns.edns.OptionType.make(code), data)

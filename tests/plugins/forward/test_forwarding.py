@@ -14,6 +14,7 @@ from clusterdns.plugins.base import Reply
 from clusterdns.plugins.forward import Forward, figures
 from clusterdns.plugins.forward.attempt import Attempt
 from clusterdns.plugins.forward.flight import Flight
+from tests.beside import until
 from tests.plugins.asking import Next, edns, query
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -24,7 +25,6 @@ from tests.plugins.forward.stubs import (
     forwarding,
     reply,
     silent,
-    until,
     upstream,
     with_address,
     with_rcode,

@@ -17,6 +17,7 @@ from aiohttp import web
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import Forward, figures, https
 from clusterdns.plugins.forward.upstream import NS
+from tests.beside import until
 from tests.plugins.asking import parsed
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -26,7 +27,6 @@ from tests.plugins.forward.stubs import (
     ask,
     forwarding,
     reply,
-    until,
     upstream,
     with_address,
 )
