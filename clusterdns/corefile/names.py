@@ -79,6 +79,16 @@ def reverse_zones(cidr: str) -> list[str]:
     return [_reverse_zone(first + i, parts, unit) for i in range(1 << free)]
 
 
+def bracketed(host: str) -> str:
+    """The host as it stands before a port: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
+def host_and_port(host: str, port: int) -> str:
+    """10.0.0.2:53, [fd00::2]:53."""
+    return f"{bracketed(host)}:{port}"
+
+
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """An IP address, or None. By Go's rules: no scope, and an IPv4-mapped address is IPv4."""
     if "%" in text:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from dnslib import QTYPE
 
 from clusterdns.corefile.lexer import Token
+from clusterdns.corefile.names import bracketed
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments
 from clusterdns.errors import ResolveError
@@ -196,10 +197,6 @@ def _labelled(label: str) -> Piece:
     return value
 
 
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
 def _size(outcome: Outcome) -> str:
     """Octets of the query; an inner query is counted as if it had been sent."""
     query = outcome.query
@@ -261,9 +258,9 @@ _VALUES: dict[str, Piece] = {
     "{name}": lambda outcome: outcome.query.question.text,
     "{proto}": lambda outcome: "udp" if outcome.query.transport == "udp" else "tcp",
     "{size}": _size,
-    "{remote}": lambda outcome: _host(outcome.query.peer[0]),
+    "{remote}": lambda outcome: bracketed(outcome.query.peer[0]),
     "{port}": lambda outcome: str(outcome.query.peer[1]),
-    "{local}": lambda outcome: _host(outcome.query.local[0]),
+    "{local}": lambda outcome: bracketed(outcome.query.local[0]),
     "{>id}": lambda outcome: str(int.from_bytes(outcome.query.octets[:2])),
     "{>opcode}": lambda outcome: str(outcome.query.flags >> 11 & 0xF),
     "{>do}": lambda outcome: "true" if outcome.query.edns and outcome.query.edns.do else "false",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clusterdns.corefile.names import bracketed
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import no_arguments
 from clusterdns.errors import ConfigError
@@ -123,7 +124,7 @@ class Loop(Plugin):
         log.error(
             'Loop (%s:%d -> :%d) detected for zone "%s": upstream %s sends queries back to this '
             'server. It gets none until that has ended; cluster names go on. Query: "HINFO %s"',
-            *(f"[{host}]" if ":" in host else host, port, query.local[1]),
+            *(bracketed(host), port, query.local[1]),
             *(self.zone, upstream.address, probe.name),
         )
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
 
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import ConfigError, Place
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Router
@@ -66,8 +67,7 @@ class Listener:
     @property
     def server(self) -> str:
         """What metrics call it, CoreDNS's way: dns://:53 on the wildcard, dns://[fd00::a]:53."""
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{'tls' if self.tls else 'dns'}://{address}:{self.port}"
+        return f"{'tls' if self.tls else 'dns'}://{host_and_port(self.address, self.port)}"
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

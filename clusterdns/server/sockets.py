@@ -4,6 +4,7 @@ import errno
 import socket
 from typing import NamedTuple
 
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import ConfigError, Place
 
 # What UDP may wait in the kernel while the loop is busy elsewhere for some milliseconds; it gives
@@ -54,7 +55,7 @@ def bind(address: str, port: int, place: Place | None = None, with_udp: bool = T
 class _Failed(Exception):
     def __init__(self, address: str, port: int, kind: str, error: OSError) -> None:
         reason = error.strerror or str(error)
-        at = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        at = host_and_port(address, port)
         super().__init__(f"cannot listen on {at} ({kind}): {reason}")
         self.error = error
 

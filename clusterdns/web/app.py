@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from clusterdns import __version__
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import ConfigError, Place
 
 Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -43,9 +44,8 @@ def listen(
             failure = error
             if error.errno != errno.EADDRINUSE:
                 break
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     reason = os.strerror(failure.errno) if failure.errno and failure.errno > 0 else failure.strerror
-    raise ConfigError(f"cannot listen on {where}: {reason}", place) from failure
+    raise ConfigError(f"cannot listen on {host_and_port(host, port)}: {reason}", place) from failure
 
 
 async def serve(

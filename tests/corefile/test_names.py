@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.corefile.names import (
+    host_and_port,
     parse_address,
     parse_cidr,
     reverse_zones,
@@ -160,3 +161,9 @@ def test_parse_address(text: str, expected: str | None) -> None:
 def test_parse_cidr_keeps_the_bits_behind_the_prefix() -> None:
     assert parse_cidr("10.1.2.3/8") == (IPv4Address("10.1.2.3"), 8)
     assert parse_cidr("10.1.2.3") is None
+
+
+@pytest.mark.parametrize("expected", [":53", "10.0.0.2:53", "[fd00::2]:53", "[fe80::1%eth0]:53"])
+def test_host_and_port(expected: str) -> None:
+    host = expected.removesuffix(":53").strip("[]")
+    assert host_and_port(host, 53) == expected

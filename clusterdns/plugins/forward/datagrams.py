@@ -5,11 +5,12 @@ import random
 import socket
 import time
 
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt, Ids
 from clusterdns.plugins.forward.exchange import reply_to
-from clusterdns.plugins.forward.targets import Target, endpoint, reason_of
+from clusterdns.plugins.forward.targets import Target, reason_of
 
 MOST_OCTETS = 65535
 SOCKETS = 8  # open at a time, one of them chosen at random for each query
@@ -173,7 +174,7 @@ class Socket:
 
     def failure(self, reason: str, what: str = "read") -> UpstreamError:
         try:
-            ours = endpoint(*self._sock.getsockname()[:2])
+            ours = host_and_port(*self._sock.getsockname()[:2])
         except OSError:
             ours = ""
         return UpstreamError(f"{what} udp {ours}->{self._owner.target.address}: {reason}")

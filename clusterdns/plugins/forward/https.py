@@ -13,13 +13,14 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt
 from clusterdns.plugins.forward.exchange import reply_to
 from clusterdns.plugins.forward.options import Options
 from clusterdns.plugins.forward.proxies import proxy_for
-from clusterdns.plugins.forward.targets import PORTS, Target, endpoint, reason_of
+from clusterdns.plugins.forward.targets import PORTS, Target, reason_of
 from clusterdns.wire.patch import ttl_offsets, with_ttls
 from clusterdns.wire.received import Received
 
@@ -50,7 +51,7 @@ class Https:
         self.url = URL.build(scheme="https", host=target.host, port=port, path=PATH)
         self.name = target.server_name or target.host
         self.proxy = proxy_for(target.host, self.name, os.environ)
-        shown = endpoint(self.name, port)
+        shown = host_and_port(self.name, port)
         self.headers = {"Accept": MEDIA, "Host": shown.removesuffix(f":{PORTS['https']}")}
         self._options = options
         self._counted = figures.Connections(target.address, "https")

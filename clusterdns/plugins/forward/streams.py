@@ -4,11 +4,12 @@ import asyncio
 import ssl
 import time
 
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt, Ids
 from clusterdns.plugins.forward.exchange import reply_to
-from clusterdns.plugins.forward.targets import Target, endpoint, reason_of
+from clusterdns.plugins.forward.targets import Target, reason_of
 
 # A query takes an idle connection, else opens one, else joins the least busy: many servers answer
 # what is on one connection one after the other.
@@ -264,7 +265,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._transport = transport
-        self._ours = endpoint(*transport.get_extra_info("sockname")[:2])
+        self._ours = host_and_port(*transport.get_extra_info("sockname")[:2])
         transport.write(b"".join(self._unsent))
         self._unsent.clear()
         if not self.attempts:  # nobody waited so long

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.names import parse_address, zone_labels
+from clusterdns.corefile.names import host_and_port, parse_address, zone_labels
 from clusterdns.errors import ConfigError
 from clusterdns.plugins.base import Setup
 from clusterdns.plugins.forward.hostnames import Resolvers, addresses
@@ -41,7 +41,7 @@ class Target(NamedTuple):
     @property
     def address(self) -> str:
         """As in metrics and logs: 10.0.0.2:53, [fd00::2]:53."""
-        return endpoint(self.host, self.port)
+        return host_and_port(self.host, self.port)
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -89,11 +89,6 @@ def nameserver(word: Token, setup: Setup) -> tuple[str, int]:
     if parse_address(host) is None:
         raise ConfigError(f"{word.text!r} is no IP address, with or without a port", word.place)
     return host, _port(port, word, setup)
-
-
-def endpoint(host: str, port: int) -> str:
-    """Address and port as Go writes them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def reason_of(error: OSError | OverflowError) -> str:

@@ -17,7 +17,7 @@ import dns.rdatatype
 import dns.xfr
 import dns.zone
 
-from clusterdns.corefile.names import parse_address
+from clusterdns.corefile.names import host_and_port, parse_address
 from clusterdns.errors import SourceError, UpstreamError
 from clusterdns.zone.masterfile import Zone, made_of
 
@@ -33,7 +33,7 @@ class Primary(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
     @property
     def address(self) -> IPv4Address | IPv6Address | None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from clusterdns.corefile.names import parse_address
+from clusterdns.corefile.names import host_and_port, parse_address
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import (
     address,
@@ -25,7 +25,7 @@ class Target(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 class Stanza:

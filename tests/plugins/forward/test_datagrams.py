@@ -8,10 +8,10 @@ import dns.flags
 import dns.message
 import pytest
 
+from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import datagrams, figures
 from clusterdns.plugins.forward.datagrams import SOCKETS, USES
-from clusterdns.plugins.forward.targets import endpoint
 from tests.plugins.asking import edns, query
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -67,7 +67,7 @@ async def test_over_ipv6() -> None:
 @pytest.mark.parametrize(("host", "source"), [(HOST, "127.0.0.9"), ("::1", "::1")])
 async def test_a_source_address(host: str, source: str) -> None:
     async with upstream(host=host) as stub:
-        line = f"forward . {endpoint(host, stub.port)} {{\n source_address {source}\n}}"
+        line = f"forward . {host_and_port(host, stub.port)} {{\n source_address {source}\n}}"
         async with forwarding(line) as plugin:
             assert addresses(await ask(plugin)) == [ADDRESS]
             assert addresses(await ask(plugin, transport="tcp")) == [ADDRESS]
