@@ -7,19 +7,7 @@ from dnslib import CNAME, RR, DNSLabel
 from clusterdns.wire.names import MAX_NAME, labels_of
 from clusterdns.zone.masterfile import SOA, Labels, Node, RRset, Zone
 
-A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
-    1,
-    2,
-    5,
-    15,
-    28,
-    33,
-    39,
-    43,
-    46,
-    47,
-    255,
-)
+A, NS, CNAME_TYPE, MX, AAAA, SRV, DNAME, DS, RRSIG, NSEC = 1, 2, 5, 15, 28, 33, 39, 43, 46, 47
 SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
 ASTERISK = b"*"
 MOST_STEPS = 8  # CNAME records one behind the other, CoreDNS's bound
@@ -97,13 +85,12 @@ class _Walk:
 
     def _found(self, node: Node, labels: Labels) -> None:
         """The name, or a wildcard for it, exists; labels: the owner of its records."""
-        is_alias = CNAME_TYPE in node.rrsets and self.qtype != ANY
+        is_alias = CNAME_TYPE in node.rrsets
         if is_alias and not (self.qtype in _SETS_OF_ITS_OWN and self.qtype in node.rrsets):
             self.answer.answer += self._records(node, CNAME_TYPE, labels)
             self._follow(node.rrsets[CNAME_TYPE].rdatas[0].label)
             return
-        types = sorted(node.rrsets) if self.qtype == ANY else [self.qtype]
-        records = [each for rtype in types for each in self._records(node, rtype, labels)]
+        records = self._records(node, self.qtype, labels)  # none of type ANY, as in CoreDNS
         if self.qtype == RRSIG:
             owner = DNSLabel(labels)
             signed = [node.signatures[rtype] for rtype in sorted(node.signatures)]
@@ -115,7 +102,7 @@ class _Walk:
             self._negative(labels)
             return
         self.answer.answer += records
-        if not (self.qtype in {NS, ANY} and len(labels) == len(self.apex)):
+        if not (self.qtype == NS and len(labels) == len(self.apex)):
             self.answer.authority += self._of_apex(NS)
         self._add_addresses(records)
 

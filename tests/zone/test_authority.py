@@ -68,7 +68,14 @@ CASES: dict[str, tuple[str, int, list[str], list[str], list[str]]] = {
     "apex NS": ("example.org. NS", 0, SERVERS, [], ["ns.example.org. 300 A 10.0.0.53"]),
     "apex NODATA": ("example.org. A", 0, [], SOA, []),
     "apex DS": ("example.org. DS", 0, [], SOA, []),
-    "ANY": ("a.example.org. ANY", 0, A2 + A6, SERVERS, []),
+    "ANY, as in CoreDNS": ("a.example.org. ANY", 0, [], SOA, []),
+    "ANY at an alias": (
+        "c.example.org. ANY",
+        0,
+        ["c.example.org. 300 CNAME a.example.org."],
+        SOA,
+        [],
+    ),
     "MX": (
         "mail.example.org. MX",
         0,
@@ -289,7 +296,7 @@ EMPTY = {f"{name}example.org. A" for name in ("", "c1.", "b.c1.")} | {"example.o
         ("c.example.org. A", False),
         ("example.org. A", True),
         ("example.org. NS", False),
-        ("example.org. ANY", False),
+        ("example.org. ANY", True),
     ],
 )
 def test_who_else_may_know_it(asked: str, absent: bool) -> None:

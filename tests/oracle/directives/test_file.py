@@ -128,7 +128,7 @@ sub IN RRSIG DS 13 3 300 20400101000000 20200101000000 1 {zone}. AAAJ
 sub IN RRSIG NSEC 13 3 120 20400101000000 20200101000000 1 {zone}. AAAK
 """
 )
-TYPES = (1, 28, 2, 5, 6, 15, 16, 33, 43, 39, 46, 47, 48, 12)
+TYPES = (1, 28, 2, 5, 6, 15, 16, 33, 43, 39, 46, 47, 48, 12, 255)
 LABELS = ("a", "b", "c", "www", "x")
 KINDS = ("A 192.0.2.{n}", "AAAA 2001:db8::{n}", "CNAME {target}", "MX {n} {target}")
 MORE_KINDS = ("MX {n} {target}", "TXT t{n}", "SRV 0 0 {n} {target}")
@@ -281,7 +281,7 @@ async def test_what_falls_through(tmp_path: Path, met: Counter[str]) -> None:
         Question(f"{label}{zone}.", qtype)
         for zone in texts
         for label in (*labels, "x.sub.")
-        for qtype in (1, 2, 6, 15, 43)
+        for qtype in (1, 2, 6, 15, 43, 255)
     ]
     async with sides("".join(blocks), tmp_path) as pair:
         await compare(pair, asked, EXPECTED, met, ours_as=folded)
