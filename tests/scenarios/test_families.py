@@ -11,6 +11,7 @@ import dns.asyncquery
 import dns.message
 from prometheus_client.metrics_core import Metric
 
+from tests.families import FROM_THE_START, OF_DIRECTIVES, OF_QUERIES
 from tests.metering import read
 from tests.objects import service
 from tests.ports import free_port
@@ -19,51 +20,8 @@ from tests.scenarios.processes import running
 from tests.scenarios.servers import write
 from tests.scenarios.test_reload import upstream
 
-DURATIONS = " ".join(f"{0.00025 * 2**power:g}" for power in range(16))
-SIZES = "0 100 200 300 400 511 1023 2047 4095 8291 16000 32000 48000 64000"
-QUERY = "server zone view"
-CACHE = "server zones view"
-TEMPLATE = "server zone view class type"
-
-# Without labels, and so 0 from the start, whatever the Corefile has.
-ALWAYS = {
-    "coredns_build_info": ("gauge", "version revision goversion", ""),
-    "coredns_forward_healthcheck_broken": ("counter", "", ""),
-    "coredns_forward_max_concurrent_rejects": ("counter", "", ""),
-    "coredns_health_request_duration_seconds": ("histogram", "", "0.00025 0.0025 0.025 0.25 2.5"),
-    "coredns_health_request_failures": ("counter", "", ""),
-    "coredns_hosts_reload_timestamp_seconds": ("gauge", "", ""),
-    "coredns_local_localhost_requests": ("counter", "", ""),
-    "coredns_panics": ("counter", "", ""),
-    "coredns_plugin_enabled": ("gauge", f"{QUERY} name", ""),
-    "coredns_reload_failed": ("counter", "", ""),
-}
 # As soon as the Corefile that counts them runs.
 STARTED = {"coredns_hosts_entries": ("gauge", "hostsfile", "")}
-ASKED = {
-    "coredns_acl_allowed_requests": ("counter", "server view", ""),
-    "coredns_acl_blocked_requests": ("counter", QUERY, ""),
-    "coredns_acl_dropped_requests": ("counter", QUERY, ""),
-    "coredns_acl_filtered_requests": ("counter", QUERY, ""),
-    "coredns_autopath_success": ("counter", "server", ""),
-    "coredns_cache_entries": ("gauge", f"{CACHE} type", ""),
-    "coredns_cache_hits": ("counter", f"{CACHE} type", ""),
-    "coredns_cache_misses": ("counter", CACHE, ""),
-    "coredns_cache_requests": ("counter", CACHE, ""),
-    "coredns_dns64_requests_translated": ("counter", "server", ""),
-    "coredns_dns_do_requests": ("counter", QUERY, ""),
-    "coredns_dns_request_duration_seconds": ("histogram", QUERY, DURATIONS),
-    "coredns_dns_request_size_bytes": ("histogram", f"{QUERY} proto", SIZES),
-    "coredns_dns_requests": ("counter", f"{QUERY} proto family type", ""),
-    "coredns_dns_response_size_bytes": ("histogram", f"{QUERY} proto", SIZES),
-    "coredns_dns_responses": ("counter", f"{QUERY} rcode plugin", ""),
-    "coredns_proxy_conn_cache_hits": ("counter", "proxy_name to proto", ""),
-    "coredns_proxy_conn_cache_misses": ("counter", "proxy_name to proto", ""),
-    "coredns_proxy_request_duration_seconds": ("histogram", "proxy_name to rcode", DURATIONS),
-    "coredns_template_matches": ("counter", TEMPLATE, ""),
-    "coredns_template_rr_failures": ("counter", f"{TEMPLATE} section template", ""),
-    "coredns_template_template_failures": ("counter", f"{TEMPLATE} section template", ""),
-}
 # What CoreDNS has not, or later: see docs/metrics.md, "Names of old" and `reload`.
 FORMER = {
     *("coredns_dns_request_count", "coredns_dns_request_type_count"),
@@ -172,7 +130,7 @@ async def test_from_the_start(tmp_path: Path) -> None:
         await one.listening()
         families = await scraped(page)
     theirs = {name: each for name, each in families.items() if name not in FORMER | OURS}
-    assert facts(theirs, ALWAYS) == ALWAYS
+    assert facts(theirs, FROM_THE_START) == FROM_THE_START
     for name, family in theirs.items():
         if name not in {"coredns_build_info", "coredns_plugin_enabled"}:
             assert {sample.value for sample in family.samples} == {0.0}, name
@@ -193,12 +151,12 @@ async def test_with_every_directive(tmp_path: Path) -> None:
             before = await scraped(page)
             await _ask_everything(At("127.0.0.1", port))
             after = await scraped(page)
-    expected = ALWAYS | STARTED
+    expected = FROM_THE_START | STARTED
     theirs = {name: each for name, each in before.items() if name not in FORMER | OURS}
     # `loop` has asked its upstream already, in CoreDNS too.
     theirs = {name: each for name, each in theirs.items() if "_proxy_" not in name}
     assert facts(theirs, expected) == expected
-    expected |= ASKED
+    expected |= OF_QUERIES | OF_DIRECTIVES
     theirs = {name: each for name, each in after.items() if name not in FORMER | OURS}
     assert facts(theirs, expected) == expected
     assert after.keys() >= FORMER
