@@ -3,13 +3,13 @@
 import asyncio
 import random
 import socket
-import time
 
 from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt, Ids
 from clusterdns.plugins.forward.exchange import reply_to
+from clusterdns.plugins.forward.pool import Pool
 from clusterdns.plugins.forward.targets import Target, reason_of
 
 MOST_OCTETS = 65535
@@ -22,7 +22,7 @@ MOST = 64  # sockets, so that a silent upstream cannot take every file there is
 DRAIN_LIMIT = 32  # datagrams a wake-up and socket
 
 
-class Datagrams:
+class Datagrams(Pool["Socket"]):
     """The sockets to one upstream. Each is connected: the kernel drops what others send to it, and
     tells at once of a host or port that is not there."""
 
@@ -33,16 +33,13 @@ class Datagrams:
 
         expire_s: how long a socket may be idle. most_idle: sockets that are kept; 0: SOCKETS.
         """
+        super().__init__(expire_s)
         self.target = target
-        self.expire_s = expire_s
         self._source = source
         self._usual = min(most_idle or SOCKETS, SOCKETS)
         self.ids = ids
-        self._open: list[Socket] = []  # those for the next queries
         self._retired: set[Socket] = set()  # those that only wait for replies
         self._counted = figures.Connections(target.address, "udp")
-        self._timer: asyncio.TimerHandle | None = None
-        self.is_stopped = False
 
     def send(self, attempt: Attempt, now: float) -> None:
         """Sends a question. Raises UpstreamError if that is not possible."""
@@ -59,24 +56,14 @@ class Datagrams:
         if self.is_stopped:
             self.retire(sock)
 
-    def retire(self, sock: "Socket") -> None:
-        """No more queries by this socket; it closes when none is under way."""
-        if not sock.is_retired:
-            sock.is_retired = True
-            self._open.remove(sock)
-            self._retired.add(sock)
-        if not sock.attempts:
-            self._retired.discard(sock)
-            sock.close()
-
-    def stop(self) -> None:
-        """Keeps no socket any longer than a query needs it."""
-        self.is_stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for sock in self._open[:]:
-            self.retire(sock)
+    def retire(self, one: "Socket") -> None:
+        if not one.is_retired:
+            one.is_retired = True
+            self._open.remove(one)
+            self._retired.add(one)
+        if not one.attempts:
+            self._retired.discard(one)
+            one.close()
 
     def close(self) -> None:
         """Closes at once; what is under way fails."""
@@ -111,24 +98,8 @@ class Datagrams:
             text = f"dial udp {target.address}: connect: {reason_of(error)}"
             raise UpstreamError(text) from error
         found = Socket(self, sock, USES + self.ids.below(USES))
-        self._open.append(found)
-        if self._timer is None and not self.is_stopped:
-            self._timer = asyncio.get_running_loop().call_later(self._look_s, self._look)
+        self._keep(found)
         return found
-
-    @property
-    def _look_s(self) -> float:
-        return max(self.expire_s, 1.0)
-
-    def _look(self) -> None:
-        """Retires what was idle for too long."""
-        self._timer = None
-        now = time.monotonic()
-        for sock in self._open[:]:
-            if not sock.attempts and now - sock.used >= self.expire_s:
-                self.retire(sock)
-        if self._open:
-            self._timer = asyncio.get_running_loop().call_later(self._look_s, self._look)
 
 
 class Socket:

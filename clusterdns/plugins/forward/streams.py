@@ -9,6 +9,7 @@ from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt, Ids
 from clusterdns.plugins.forward.exchange import reply_to
+from clusterdns.plugins.forward.pool import Pool
 from clusterdns.plugins.forward.targets import Target, reason_of
 
 # A query takes an idle connection, else opens one, else joins the least busy: many servers answer
@@ -20,7 +21,7 @@ CONNECT_S = 4.0
 CLOSE_S = 1.0  # for TLS to say good-bye
 
 
-class Streams:
+class Streams(Pool["Connection"]):
     """The connections to one upstream."""
 
     def __init__(
@@ -38,21 +39,18 @@ class Streams:
         expire_s: how long a connection may be idle. max_age_s: how old it may be for another
         query; 0: any age. most_idle: so many idle ones are kept; 0: all.
         """
+        super().__init__(expire_s)
         self.target = target
         self.ids = ids
         self.proto = "tcp" if context is None else "tcp-tls"
         self._context = context
         self._source = source
-        self._expire_s = expire_s
         self._max_age_s = max_age_s
         self._most_idle = most_idle
-        self._open: list[Connection] = []  # those for the next queries
         self._all: set[Connection] = set()
         self._counted = figures.Connections(target.address, self.proto)
         self._connecting: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
         self._gone = asyncio.Event()
-        self.is_stopped = False
 
     def send(self, attempt: Attempt, now: float) -> None:
         """Sends a question."""
@@ -72,12 +70,11 @@ class Streams:
         if self.is_stopped:
             self.retire(connection)
 
-    def retire(self, connection: "Connection") -> None:
-        """No more queries by this connection; it closes when none is under way."""
-        if connection in self._open:
-            self._open.remove(connection)
-        if not connection.attempts:
-            connection.close()
+    def retire(self, one: "Connection") -> None:
+        if one in self._open:
+            self._open.remove(one)
+        if not one.attempts:
+            one.close()
 
     def settle(self, connection: "Connection") -> None:
         """A connection has no query under way: is it kept?"""
@@ -85,7 +82,7 @@ class Streams:
             connection.close()
             return
         idle = sum(not each.attempts for each in self._open)
-        if self._expire_s <= 0 or (self._most_idle and idle > self._most_idle):
+        if self.expire_s <= 0 or (self._most_idle and idle > self._most_idle):
             self.retire(connection)
 
     def lost(self, connection: "Connection") -> None:
@@ -95,15 +92,6 @@ class Streams:
             self._open.remove(connection)
         if not self._all:
             self._gone.set()
-
-    def stop(self) -> None:
-        """Keeps no connection any longer than a query needs it."""
-        self.is_stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for connection in self._open[:]:
-            self.retire(connection)
 
     async def close(self) -> None:
         """Closes at once; what is under way fails."""
@@ -132,20 +120,16 @@ class Streams:
             return None
         return best
 
-    def _is_old(self, connection: "Connection", now: float) -> bool:
-        if not connection.attempts and now - connection.used >= self._expire_s:
-            return True
-        return 0 < self._max_age_s <= now - connection.opened
+    def _is_old(self, one: "Connection", now: float) -> bool:
+        return super()._is_old(one, now) or 0 < self._max_age_s <= now - one.opened
 
     def _new(self) -> "Connection":
         connection = Connection(self)
-        self._open.append(connection)
+        self._keep(connection)
         self._all.add(connection)
         task = asyncio.get_running_loop().create_task(self._connect(connection))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
-        if self._timer is None and not self.is_stopped:
-            self._timer = asyncio.get_running_loop().call_later(self._look_s, self._look)
         return connection
 
     async def _connect(self, connection: "Connection") -> None:
@@ -172,20 +156,6 @@ class Streams:
 
     def _not_connected(self, reason: str) -> UpstreamError:
         return UpstreamError(f"dial {self.proto} {self.target.address}: {reason}")
-
-    @property
-    def _look_s(self) -> float:
-        return max(self._expire_s, 1.0)
-
-    def _look(self) -> None:
-        """Retires what was idle for too long, or is too old."""
-        self._timer = None
-        now = time.monotonic()
-        for connection in self._open[:]:
-            if self._is_old(connection, now):
-                self.retire(connection)
-        if self._open:
-            self._timer = asyncio.get_running_loop().call_later(self._look_s, self._look)
 
 
 class Connection(asyncio.Protocol):
