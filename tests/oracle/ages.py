@@ -1,6 +1,7 @@
 """How old a reply may be that a server has kept: TTLs of two servers that kept the same one differ
 by the seconds between, since each of them kept it at another moment."""
 
+from collections.abc import Container
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def may_differ(theirs: Ages, ours: Ages) -> range:
     return range(ours.least - theirs.most, ours.most - theirs.least + 1)
 
 
-def aged(theirs: Answer, ours: Answer, apart: range) -> Answer:
+def aged(theirs: Answer, ours: Answer, apart: Container[int]) -> Answer:
     """Their answer, with our TTLs in each section where none is further apart."""
 
     def section(their: Section, our: Section) -> Section:

@@ -43,7 +43,7 @@ class Side:
     """One server and the upstreams that only it asks.
 
     spans: when each question was asked, those together that a cache has one reply for.
-    ages: of the last reply to each question.
+    ages: of the last reply to each question, each that it may have.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Side:
     folder: Path
     upstreams: list[Upstream] = field(default_factory=list)
     spans: dict[Key, list[Span]] = field(default_factory=dict)
-    ages: dict[Question, Ages] = field(default_factory=dict)
+    ages: dict[Question, list[Ages]] = field(default_factory=dict)
 
     async def answers(
         self, asked: Sequence[Question]
@@ -64,24 +64,27 @@ class Side:
         self.ages |= {question: self._ages(question, span) for question, span in spans.items()}
         return found
 
-    def _ages(self, question: Question, span: Span) -> Ages:
-        """By when upstreams replied to those who asked at the same time as the last one of them:
-        each of these replies may be the one that is kept."""
+    def _ages(self, question: Question, span: Span) -> list[Ages]:
+        """By the last reply of an upstream. One that came while this was asked may have been too
+        late for it: then it may be by the one before, too."""
         key = _key(question)
-        replied = [
-            second
-            for upstream in self.upstreams
-            for second in upstream.replied.get(key, ())
-            if second <= span.end
-        ]
+        replied = [s for each in self.upstreams for s in each.replied.get(key, ())]
+        replied = sorted(second for second in replied if second <= span.end)
         if not replied:
-            return NEW
-        last = max(replied)
+            return [NEW]
+        found = [ages(self._kept(key, replied), span)]
+        before = [second for second in replied if second < span.begin]
+        if len(before) < len(replied) and before:
+            found.append(ages(self._kept(key, before), span))
+        return found
+
+    def _kept(self, key: Key, replied: Sequence[float]) -> Span:
+        """When the last of these replies was kept, or one to those who asked at the same time."""
+        last = replied[-1]
         waiting = [each for each in self.spans[key] if each.begin <= last <= each.end]
         began = min((each.begin for each in waiting), default=last)
-        first = min(second for second in replied if second >= began)
-        kept_by = max((each.end for each in waiting), default=last + BEHIND_S)
-        return ages(Span(first, kept_by), span)
+        first = next(second for second in replied if second >= began)
+        return Span(first, max((each.end for each in waiting), default=last + BEHIND_S))
 
     def log(self) -> list[str]:
         """Its output so far, line by line."""
@@ -150,7 +153,8 @@ async def compare(
         expected, used = apply(rules, question, raw)
         report.rules.update(used)
         answer = ours_as(question, answer) if ours_as else answer
-        apart = may_differ(*[side.ages[question] for side in pair])
+        kept = zip(*[side.ages[question] for side in pair], strict=False)  # both the same one
+        apart = {seconds for each in kept for seconds in may_differ(*each)}
         problem = _problem(aged(expected, answer, apart), answer)
         if in_order and not problem and raw is not NOTHING:
             problem = _order(raws[question], octets[question])
@@ -222,6 +226,27 @@ def same_questions(pair: Sides, seen: Callable[[Seen], Seen] = lambda seen: seen
         problem = [f"CoreDNS asked, not we: {s}" for s in sorted(theirs - ours, key=str)]
         problem += [f"we asked, not CoreDNS: {s}" for s in sorted(ours - theirs, key=str)]
         assert not problem, f"upstream {number}:\n" + "\n".join(problem[:40])
+
+
+def asked_of(side: Side) -> Counter[tuple[str, str]]:
+    """How often its upstreams were asked for each name, by TCP and UDP, since the last look."""
+    found = Counter(
+        (seen.name.lower(), seen.transport) for each in side.upstreams for seen in each.asked()
+    )
+    for each in side.upstreams:
+        each.seen.clear()
+    return found
+
+
+def asked_the_same(pair: Sides) -> None:
+    """Fails where an upstream was asked for a name, by TCP or UDP, and the other one was not.
+
+    How often does not count: on a busy machine a client asks once more.
+    """
+    theirs, ours = map(asked_of, pair)
+    problem = [f"CoreDNS asked, not we: {each}" for each in sorted(theirs.keys() - ours.keys())]
+    problem += [f"we asked, not CoreDNS: {each}" for each in sorted(ours.keys() - theirs.keys())]
+    assert not problem, "\n".join(problem[:40])
 
 
 def own_opt(question: Question, raw: Answer) -> Answer:

@@ -102,7 +102,7 @@ def lowest(side: Side) -> Rule:
         if raw.answer or not soas or not cached(question):
             return raw
         is_kept = ".z7." not in question.name
-        most = int(soas[0].data.rpartition(" ")[2]) - side.ages[question].least * is_kept
+        most = int(soas[0].data.rpartition(" ")[2]) - side.ages[question][0].least * is_kept
         lowered = tuple(r._replace(ttl=min(r.ttl, most)) for r in raw.authority)
         return replace(raw, authority=lowered)
 
