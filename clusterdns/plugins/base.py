@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from dnslib import RR
+from dnslib import RR, DNSLabel
 
 from clusterdns.cluster.connection import ApiOptions
 from clusterdns.cluster.selection import Selection
@@ -99,6 +99,16 @@ class Query:
             view=self.view,
             depth=self.depth + 1,
         )
+
+    async def ask(self, name: DNSLabel, qtype: int) -> "Reply | None":
+        """What this server replies to another question of the same client.
+
+        None: it does not reply, or cannot say, or names lead to each other.
+        """
+        try:
+            return await self.exchange.resolve(self.inner(Question.of(name, qtype)))
+        except ResolveError:
+            return None
 
 
 class Aging(NamedTuple):

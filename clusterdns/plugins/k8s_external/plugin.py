@@ -131,11 +131,7 @@ async def _add_hosts(query: Query, reply: Reply, hosts: Iterable[DNSLabel]) -> N
     section = reply.additional if of_srv else reply.answer
     for host in hosts:
         for qtype in (QTYPE.A, QTYPE.AAAA) if of_srv else (query.question.qtype,):
-            try:
-                inner = query.inner(Question.of(host, qtype))
-                found = await query.exchange.resolve(inner)
-            except ResolveError:
-                found = None
+            found = await query.ask(host, qtype)
             if found is None:
                 reply.rests_on((), 0.0)
                 continue

@@ -205,11 +205,7 @@ async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:
     The CNAME stands for itself (RFC 1034 section 3.6.2), so a target that cannot be had leaves it
     alone; such a reply is not kept.
     """
-    try:
-        inner = query.inner(Question.of(target, query.question.qtype))
-        found = await query.exchange.resolve(inner)
-    except ResolveError:
-        found = None
+    found = await query.ask(target, query.question.qtype)
     if found is None:
         return reply.rests_on((), 0.0)
     # Names that lead to each other bring the same CNAMEs again.

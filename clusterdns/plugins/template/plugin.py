@@ -191,11 +191,7 @@ def _record(made: Record, section: str, data: Data, labels: tuple[str, ...]) -> 
 
 async def _chase(query: Query, reply: Reply, cname: RR) -> None:
     """Adds what this server has for the target; else the CNAME stands alone."""
-    try:
-        inner = query.inner(Question.of(cname.rdata.label, query.question.qtype))
-        found = await query.exchange.resolve(inner)
-    except ResolveError:
-        found = None
+    found = await query.ask(cname.rdata.label, query.question.qtype)
     if found is None:
         reply.rests_on((), 0.0)
         return
