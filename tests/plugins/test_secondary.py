@@ -14,9 +14,8 @@ from clusterdns.errors import UpstreamError
 from clusterdns.plugins.secondary import follower, primaries
 from clusterdns.plugins.secondary.follower import is_newer
 from clusterdns.plugins.secondary.primaries import Primary
-from tests.plugins import nsd
+from tests.nameservers import needs_nsd, nsd
 from tests.plugins.asking import Next, Told, fault, query
-from tests.plugins.nsd import NEEDS_NSD
 from tests.plugins.primary import (
     ZONE,
     ask,
@@ -346,7 +345,7 @@ zone:
 """
 
 
-@NEEDS_NSD
+@needs_nsd
 async def test_nsd_as_primary(tmp_path: Path) -> None:
     """A real primary: a zone of many messages, and a newer one that NOTIFY tells of."""
     many = "\n".join(f"h{number} 300 A 10.1.{number >> 8}.{number & 255}" for number in range(9000))
@@ -359,7 +358,7 @@ async def test_nsd_as_primary(tmp_path: Path) -> None:
         aside.rename(zone)
 
     write(1)
-    async with nsd.running(tmp_path, ZONE_OF_NSD.format(port=9)) as primary:
+    with nsd(tmp_path, ZONE_OF_NSD.format(port=9)) as primary:
         text = f"secondary example.org {{\n transfer from 127.0.0.1:{primary.port}\n}}"
         async with running(secondary(text)) as plugin:
             await becomes(plugin, version(1))
@@ -368,10 +367,6 @@ async def test_nsd_as_primary(tmp_path: Path) -> None:
             )
             write(2)
             primary.reload()
-            await changed("2", lambda: serial_of(primary))
+            await changed("2", lambda: primary.serial("example.org"))
             await notify(plugin)
             await becomes(plugin, version(2))
-
-
-async def serial_of(primary: nsd.Nsd) -> str:
-    return str(await primary.serial("example.org"))

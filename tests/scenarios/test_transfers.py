@@ -15,8 +15,7 @@ import pytest
 
 from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.corner_cases import corner_cases
-from tests.plugins import nsd
-from tests.plugins.nsd import NEEDS_NSD
+from tests.nameservers import needs_nsd, nsd
 from tests.plugins.test_transfer import listening
 from tests.ports import free_port
 from tests.scenarios.asking import At, answer, becomes, get, needs_dig, run_dig
@@ -130,7 +129,7 @@ async def test_others_are_told_at_the_start_and_of_changes(kind: str, tmp_path: 
                 (tmp_path / "db.example.org").write_text(ZONE.format(serial=serial))
 
 
-@NEEDS_NSD
+@needs_nsd
 @pytest.mark.parametrize("asks", ["AXFR ", ""], ids=["AXFR", "IXFR"])
 async def test_nsd_as_secondary(asks: str, tmp_path: Path) -> None:
     """A real secondary fetches the zone, and what NOTIFY tells it of."""
@@ -149,10 +148,10 @@ zone:
     request-xfr: {asks}127.0.0.1@{server.at.port} NOKEY
     allow-notify: 127.0.0.1 NOKEY
 """
-        async with nsd.running(folder, zone, port) as other:
-            await becomes("7", lambda: serial_of(other), within_s=20)
+        with nsd(folder, zone, port=port) as other:
+            await becomes("7", lambda: other.serial("example.org"), within_s=20)
             (tmp_path / "db.example.org").write_text(ZONE.format(serial=8))
-            await becomes("8", lambda: serial_of(other), within_s=20)
+            await becomes("8", lambda: other.serial("example.org"), within_s=20)
 
 
 CLUSTER = """\
@@ -169,7 +168,7 @@ CLUSTER = """\
 """
 
 
-@NEEDS_NSD
+@needs_nsd
 async def test_nsd_as_secondary_of_the_cluster(tmp_path: Path) -> None:
     """What it answers from its copy is what this server answers."""
     manifest = write(tmp_path / "objects.yaml", corner_cases())
@@ -180,7 +179,7 @@ zone:
     zonefile: cluster.local
     request-xfr: 127.0.0.1@{server.at.port} NOKEY
 """
-        async with nsd.running(tmp_path, zone) as other:
+        with nsd(tmp_path, zone) as other:
             there = At("127.0.0.1", other.port)
             name = "web.shop.svc.cluster.local"
             wanted = await answer(server.at, name)
@@ -194,10 +193,6 @@ zone:
             for name, qtype in asked:
                 said = [await answer(at, name, qtype, tcp=True) for at in (server.at, there)]
                 assert said[0].lower() == said[1], f"{name} {qtype}"  # NSD keeps small letters
-
-
-async def serial_of(other: nsd.Nsd) -> str:
-    return str(await other.serial("example.org"))
 
 
 @asynccontextmanager

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.stock.upstreams import HOW_TO_GET_THEM, NSD, UNBOUND
+from tests.nameservers import NSD, UNBOUND
+from tests.stock.upstreams import HOW_TO_GET_THEM
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

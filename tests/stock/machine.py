@@ -16,9 +16,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.nameservers import NameServer
 from tests.ports import free_port
 from tests.scenarios.asking import At
-from tests.stock.upstreams import Upstream, loopback
+from tests.stock.upstreams import loopback
 
 HERE = Path(__file__).parent
 STAND_INS = {  # whose part each address of a Corefile has
@@ -50,9 +51,9 @@ _KEYS = re.compile(r"^\S.*\{$", re.M)
 class Upstreams:
     """Whom a Corefile forwards to."""
 
-    foreign: Upstream  # what /etc/resolv.conf leads to
-    corp: Upstream
-    secure: Upstream  # over TLS
+    foreign: NameServer  # what /etc/resolv.conf leads to
+    corp: NameServer
+    secure: NameServer  # over TLS
     cluster: At  # the cluster's DNS, for a server on a node
     authority: Path  # of the certificate of the one over TLS
 
@@ -82,7 +83,7 @@ class Machine:
             case "own":
                 return self.own.setdefault(address, loopback())
             case part:
-                found: Upstream | At = getattr(self.upstreams, part)
+                found: NameServer | At = getattr(self.upstreams, part)
                 return f"{found.address}:{found.port}"
 
     def write(self, corefile: str, files: str = "") -> Path:
