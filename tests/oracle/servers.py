@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.ports import free_port as free_port
 
@@ -24,6 +25,9 @@ HOW_TO_GET_IT = (
 def coredns_binary() -> str | None:
     """Where CoreDNS is, if it is anywhere."""
     return shutil.which(os.environ.get("COREDNS") or "coredns")
+
+
+needs_coredns = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
 
 
 def coredns_command(corefile: Path, port: int) -> list[str]:

@@ -11,10 +11,10 @@ from tests.objects import Json, endpoint, endpoint_slice, load_balancer, port, s
 from tests.oracle.answers import Answer
 from tests.oracle.asking import Question
 from tests.oracle.comparing import answers, both, differing
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.servers import needs_coredns
 from tests.oracle.test_transfers import copied
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 Z = "example.test."
 TYPES = (1, 2, 5, 6, 12, 15, 16, 28, 33, 65)

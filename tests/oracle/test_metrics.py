@@ -6,20 +6,18 @@ from pathlib import Path
 import aiohttp
 import dns.asyncquery
 import dns.message
-import pytest
 from prometheus_client.metrics_core import Metric
 
 from tests.metering import read, series
 from tests.oracle.servers import (
-    HOW_TO_GET_IT,
     clusterdns_command,
-    coredns_binary,
     coredns_command,
     free_port,
+    needs_coredns,
     running,
 )
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 COREFILE = """\
 . {{

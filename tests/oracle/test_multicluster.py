@@ -4,16 +4,14 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.corner_cases import corner_cases
 from tests.objects import Json, endpoint, endpoint_slice, port
 from tests.oracle.answers import UNREADABLE, Answer
 from tests.oracle.asking import Question
 from tests.oracle.comparing import answers, both, differing
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.servers import needs_coredns
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 Z = "clusterset.local."
 TYPES = (1, 2, 5, 12, 16, 28, 33)

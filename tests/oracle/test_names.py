@@ -23,10 +23,10 @@ from tests.oracle.questions import (
     specials,
 )
 from tests.oracle.rules import TRANSFERS, Rules
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.servers import needs_coredns
 from tests.oracle.variants import PLAIN, VARIANTS, Variant
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 EVERYTHING = 10_000
 SERVICES, OTHERS = 4, 40  # of which names are asked under a Corefile that does not ask everything

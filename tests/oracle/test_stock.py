@@ -15,7 +15,7 @@ from tests.apiserver.server import ApiServer
 from tests.metering import SERIES, read, series
 from tests.oracle.ages import NEW, Ages, Span, aged, ages, may_differ
 from tests.oracle.answers import UNREADABLE, Answer, Section, decode
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.servers import coredns_binary, needs_coredns
 from tests.scenarios.asking import At, ask, get
 from tests.scenarios.processes import CLUSTERDNS, running
 from tests.stock.cluster import ANSWERS, Z, objects
@@ -28,7 +28,7 @@ from tests.stock.upstreams import needs_upstreams
 __all__ = ["upstreams"]
 pytestmark = [
     needs_upstreams,
-    pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT),
+    needs_coredns,
 ]
 
 OUR_SIZE = 1232

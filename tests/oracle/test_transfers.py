@@ -22,17 +22,16 @@ from tests.oracle.answers import UNREADABLE
 from tests.oracle.asking import Question
 from tests.oracle.comparing import answers, both
 from tests.oracle.servers import (
-    HOW_TO_GET_IT,
     clusterdns_command,
-    coredns_binary,
     coredns_command,
     free_port,
+    needs_coredns,
     running,
 )
 from tests.plugins.primary import master
 from tests.scenarios.asking import becomes
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 Z = "cluster.local."
 PATIENCE_S = 3.0
