@@ -12,6 +12,7 @@ from clusterdns.wire.buffer import MessageBuffer
 from clusterdns.wire.edns import OPT, Edns, parse_opt
 from clusterdns.wire.patch import skip_record
 from clusterdns.wire.question import FORMERR, HEADER, Question, parse_question
+from clusterdns.wire.rdata import check_rdata
 from clusterdns.wire.truncate import fit
 
 # Header bits, RFC 1035 section 4.1.1, AD and CD by RFC 4035 section 3.2.
@@ -80,14 +81,16 @@ def parse(octets: bytes) -> Message:
     """The query in octets that `screen` let pass. What follows the last record is ignored.
 
     Raises MalformedMessage, rcode FORMERR, for a question that is none (see `parse_question`), for
-    records that are promised and absent, for broken names and OPT records, and for a second OPT
-    (RFC 6891 section 6.1.1). The reply to that is `malformed_reply`.
+    records that are promised and absent, for broken names, rdata and OPT records, and for a second
+    OPT (RFC 6891 section 6.1.1). The reply to that is `malformed_reply`.
     """
     id, flags, _, answers, authorities, additionals = _HEADER.unpack_from(octets)
     question = parse_question(octets)
     at = question.end
     for _ in range(answers + authorities):
-        at = skip_record(octets, at, 1).end
+        record = skip_record(octets, at, 1)
+        check_rdata(octets, record)
+        at = record.end
     edns = None
     for _ in range(additionals):
         record = skip_record(octets, at, 3)
@@ -96,6 +99,8 @@ def parse(octets: bytes) -> Message:
             if edns is not None:
                 raise MalformedMessage("more than one OPT record", FORMERR)
             edns = parse_opt(record.rclass, record.ttl, octets[record.rdata : at])
+        else:
+            check_rdata(octets, record)
     return Message(id, flags, question, edns)
 
 

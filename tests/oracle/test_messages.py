@@ -12,7 +12,7 @@ from tests.corner_cases import corner_cases
 from tests.oracle.answers import Answer, Opt, decode
 from tests.oracle.asking import ask
 from tests.oracle.comparing import both
-from tests.oracle.messages import GAPS, Message, Wanted, messages, streams
+from tests.oracle.messages import Message, Wanted, messages, streams
 from tests.oracle.rules import OUR_SIZE
 from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
 from tests.oracle.variants import PLAIN
@@ -58,7 +58,7 @@ async def test_streams(tmp_path: Path, met: Counter[str]) -> None:
         if reply != answer
     }
     met["questions"] += sum(map(len, sent.values()))
-    assert told.keys() == GAPS, told
+    assert not told, told
 
 
 async def _stream(port: int, parts: Sequence[bytes]) -> list[str]:

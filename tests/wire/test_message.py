@@ -121,6 +121,44 @@ CASES = {
     ),
 }  # fmt: skip
 
+ROOT = b"\0"
+# Type, rdata, and whether it may be so.
+RDATA = {
+    "A": (1, b"abcd", True),
+    "A of 3": (1, b"abc", False),
+    "A of 5": (1, b"abcde", False),
+    "none at all": (1, b"", True),
+    "AAAA": (28, bytes(16), True),
+    "AAAA of 4": (28, b"abcd", False),
+    "CNAME": (5, b"\3foo\0", True),
+    "CNAME, a pointer": (5, b"\3foo\xc0\x0c", True),
+    "CNAME that points to itself": (5, b"\xc0\x29", False),
+    "CNAME cut off": (5, b"\3fo", False),
+    "NS and an octet more": (2, b"\3foo\0\0", False),
+    "PTR": (12, ROOT, True),
+    "DNAME": (39, b"\1a\0", True),
+    "MX": (15, b"\0\1\1a\0", True),
+    "MX without name": (15, b"\0\1", True),
+    "half an MX": (15, b"\0", False),
+    "SRV": (33, b"\0\1\0\2\0\3\1a\0", True),
+    "SRV of 3": (33, b"\0\1\0", False),
+    "SRV of 4": (33, b"\0\1\0\2", True),
+    "SOA": (6, ROOT * 2 + bytes(20), True),
+    "SOA without minimum": (6, ROOT * 2 + bytes(16), True),
+    "SOA with half a minimum": (6, ROOT * 2 + bytes(18), False),
+    "SOA and an octet more": (6, ROOT * 2 + bytes(21), False),
+    "a type that nobody looks into": (65280, b"abc", True),
+}
+
+
+@pytest.mark.parametrize("section", ["an", "ns", "ar"])
+@pytest.mark.parametrize(("rtype", "rdata", "is_right"), RDATA.values(), ids=RDATA)
+def test_rdata(rtype: int, rdata: bytes, is_right: bool, section: str) -> None:
+    """RFC 1035 section 3.3: what a record of the query holds, if it is not the last one's end."""
+    found = record(rtype, rdata)
+    octets = header(**{section: 1}) + QUESTION + found + bytes(32)
+    assert outcome(octets) == (ANSWERED if is_right else formerr(QUESTION))
+
 
 @pytest.mark.parametrize(("octets", "expected"), CASES.values(), ids=CASES)
 def test_octets(octets: bytes, expected: bytes | None) -> None:
