@@ -1,306 +1,306 @@
-"""DNS over HTTPS to one upstream (RFC 8484): connections that stay, one query at a time on each, as
-HTTP/1.1 has it. Imported for an upstream with https:// alone, as aiohttp's client is large."""
+"""DNS over HTTPS to one upstream (RFC 8484): connections that stay, by HTTP/2 with many queries on
+each, by HTTP/1.1 with one. Imported for an upstream with https:// alone."""
 
 import asyncio
-import base64
 import logging
 import os
 import time
-from collections.abc import Coroutine
-from types import SimpleNamespace
-from typing import Any
-
-import aiohttp
-from yarl import URL
+from itertools import islice
 
 from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt
 from clusterdns.plugins.forward.exchange import reply_to
+from clusterdns.plugins.forward.http_message import PATH, Form, Response, message_in
+from clusterdns.plugins.forward.https_connection import Connection
 from clusterdns.plugins.forward.options import Options
+from clusterdns.plugins.forward.pool import Pool
 from clusterdns.plugins.forward.proxies import proxy_for
-from clusterdns.plugins.forward.targets import PORTS, Target, reason_of
-from clusterdns.wire.patch import ttl_offsets, with_ttls
+from clusterdns.plugins.forward.targets import PORTS, Target
+from clusterdns.plugins.forward.tunnel import CLOSE_S, Way, connect
 from clusterdns.wire.received import Received
 
-PATH = "/dns-query"  # as in CoreDNS, and where nearly every server has it
-MEDIA = "application/dns-message"
-MOST_OCTETS = 65535  # of a reply, which has no length in front of it here
-# Busy at a time. What comes on top waits for one of them, as long as its attempt may take.
+# To one upstream. What comes on top waits for one of them, as long as its attempt may take.
 CONNECTIONS = 64
+# For TCP's and TLS's handshakes, the proxy's too. Longer than a query waits, as for `Streams`.
+CONNECT_S = 4.0
 NO_ID = b"\0\0"  # RFC 8484 section 4.1: equal questions are equal messages, which caches want
-# RFC 8484 section 8.2: nothing is told of us that the answer does not need.
-_UNSAID = ("Accept-Encoding", "User-Agent")
+_ANY_NUMBER = 1 << 30
+_GONE = object()
 
 log = logging.getLogger(__name__)
 
 
-class Https:
+class Https(Pool[Connection]):
     """The connections to one upstream.
 
-    url: what is asked. headers: with the name that the certificate has for Host, as servers with
-    several names look for it there too.
+    Which version of HTTP it speaks shows when the first one is there. Until then all queries wait
+    for that one; then there are as many as they need.
+
+    url: what is asked. form: how, with the name that the certificate has as the authority, since
+    servers with several names look for it there too.
     """
 
     def __init__(self, target: Target, options: Options) -> None:
-        self.target = target
-        self.method = options.doh_method
-        # A port that is none is never reached: as 0, which is none either, but can be written.
-        port = max(target.port, 0)
-        self.url = URL.build(scheme="https", host=target.host, port=port, path=PATH)
-        self.name = target.server_name or target.host
-        self.proxy = proxy_for(target.host, self.name, os.environ)
-        shown = host_and_port(self.name, port)
-        self.headers = {"Accept": MEDIA, "Host": shown.removesuffix(f":{PORTS['https']}")}
+        super().__init__(options.expire_s)
+        port = max(target.port, 0)  # as for `connect`
+        name = target.server_name or target.host
+        shown = host_and_port(name, port)
+        self.form = Form(options.doh_method, shown.removesuffix(f":{PORTS['https']}"))
+        self.url = f"https://{host_and_port(target.host, port).removesuffix(':443')}{PATH}"
+        self.address = target.address
+        assert options.context is not None
+        assert options.http_context is not None
+        self._way = Way(
+            target,
+            name,
+            options.http_context,
+            options.source_address,
+            proxy_for(target.host, name, os.environ),
+            options.context,
+        )
         self._options = options
         self._counted = figures.Connections(target.address, "https")
-        self._pool: Pool | None = None  # for the next queries
-        self._requests: set[Request] = set()
+        self._all: set[Connection] = set()  # with those that are on their way or about to end
+        self._dials: dict[Connection, asyncio.Task[None]] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
-        self.is_stopped = False
+        self._waiting: dict[Request, object] = {}  # for a connection, the first one first
+        self._room = _ANY_NUMBER  # of one connection, as far as that is known
+        self._gone = asyncio.Event()
 
     def send(self, attempt: Attempt, now: float) -> None:
         """Sends a question."""
         attempt.id = NO_ID
-        attempt.home = request = Request(self, attempt)
-        self._requests.add(request)
-        request.task = self._begin(request.run())
+        attempt.home = request = Request(self, attempt, now)
+        self._waiting[request] = None
+        self._serve_waiting(now)
 
-    def pool(self) -> "Pool":
-        """The connections for a query. When they are too old, or some may be, there are others."""
-        most_s = self._options.max_age_s
-        if self._pool is not None and 0 < most_s <= time.monotonic() - self._pool.opened:
-            self.retire(self._pool)
-        if self._pool is None:
-            self._pool = Pool(self, self._options, self._counted)
-        return self._pool
+    def connected(self, connection: Connection) -> None:
+        """A connection is there."""
+        if self._dials.pop(connection, None) is None:
+            connection.abort(UpstreamError("EOF"))  # given up just before
+            return
+        self._keep(connection)
+        self.settle(connection)
 
-    def retire(self, pool: "Pool") -> None:
-        """No more queries by these connections; they close when none is under way."""
-        if pool is self._pool:
-            self._pool = None
-        if not pool.busy and not pool.is_closed:
-            pool.is_closed = True
-            self._begin(pool.close())
+    def settle(self, connection: Connection) -> None:
+        """Something of a connection is over: is it kept, and who is next?"""
+        self._room = max(connection.limit, 1)
+        self._serve_waiting(time.monotonic())
+        if connection.attempts:
+            return
+        if connection not in self._open:
+            connection.close()
+            return
+        idle = sum(not each.attempts for each in self._open)
+        most_idle = self._options.max_idle_conns
+        if self.is_stopped or self.expire_s <= 0 or 0 < most_idle < idle:
+            self.retire(connection)
 
-    def settle(self, pool: "Pool") -> None:
-        """Nothing is under way by these connections: are they kept?"""
-        if self.is_stopped or pool is not self._pool:
-            self.retire(pool)
+    def retire(self, one: Connection) -> None:
+        if one in self._open:
+            self._open.remove(one)
+        if not one.attempts:
+            one.close()
+        self._serve_waiting(time.monotonic())
 
-    def stop(self) -> None:
-        """Keeps no connection any longer than a query needs it."""
-        self.is_stopped = True
-        if self._pool is not None:
-            self.retire(self._pool)
+    def lost(self, connection: Connection, requests: list["Request"], error: UpstreamError) -> None:
+        """A connection has ended, with these requests under way."""
+        if connection in self._open:
+            self._open.remove(connection)
+        repeated = [each for each in requests if each.may_repeat]
+        if repeated:  # the other idle ones may have ended just so
+            for each in self._open[:]:
+                if not each.attempts:
+                    self.retire(each)
+        for request in requests:
+            if request.is_over:
+                continue  # given up by one before it
+            self.repeat_or_fail(request, error, may_repeat=request.may_repeat)
+
+    def gone(self, connection: Connection) -> None:
+        """Nothing is left of a connection."""
+        self._all.discard(connection)
+        self._gone.set()
+        self._serve_waiting(time.monotonic())
+
+    def repeat_or_fail(self, request: "Request", error: UpstreamError, *, may_repeat: bool) -> None:
+        """Its connection has ended, or did not take it: this may be no fault of the upstream."""
+        if may_repeat and not self.is_stopped:
+            request.repeat()
+            self._waiting[request] = None
+            self._serve_waiting(time.monotonic())
+        else:
+            request.failed(error)
+
+    def leave_waiting(self, request: "Request", is_late: bool) -> None:
+        """It waits for a connection no longer. If it did so in vain, the handshake that lasts
+        longest is given up."""
+        del self._waiting[request]
+        if is_late and self._dials:
+            connection, task = next(iter(self._dials.items()))
+            self._undial(connection)
+            task.cancel()
+            self._serve_waiting(time.monotonic())
 
     async def close(self) -> None:
         """Closes at once; what is under way fails."""
         self.stop()
-        for request in list(self._requests):
-            request.end("the server stops")
-        while self._tasks:  # those that end leave connections to be closed
-            await asyncio.wait(self._tasks)
+        error = UpstreamError("the server stops")
+        waiting, self._waiting = list(self._waiting), {}
+        for request in waiting:
+            request.failed(error)
+        for connection in list(self._dials):
+            self._undial(connection)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in list(self._all):
+            connection.abort(error)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                while self._all:
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            pass  # their sockets are closed with the loop
 
-    def ended(self, request: "Request") -> None:
-        """A request is over."""
-        self._requests.discard(request)
+    def _serve_waiting(self, now: float) -> None:
+        """Sends what can be sent, and opens connections for the rest."""
+        while self._waiting:
+            connection = self._choose(now)
+            if connection is None:
+                break
+            request = next(iter(self._waiting))
+            del self._waiting[request]
+            if not connection.is_fresh:
+                self._counted.hit()
+            connection.send(request)
+        while len(self._waiting) > len(self._dials) * self._room and len(self._all) < CONNECTIONS:
+            self._dial()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+    def _choose(self, now: float) -> Connection | None:
+        """The last one that was used, so that the others may expire."""
+        for connection in self._open[::-1]:
+            if self._is_old(connection, now):
+                self._open.remove(connection)
+                if not connection.attempts:
+                    connection.close()
+            elif connection.has_room:
+                return connection
+        return None
+
+    def _is_old(self, one: Connection, now: float) -> bool:
+        if self.expire_s > 0 and super()._is_old(one, now):
+            return True
+        return 0 < self._options.max_age_s <= now - one.opened
+
+    def _dial(self) -> None:
+        self._counted.miss()
+        connection = Connection(self)
+        self._all.add(connection)
+        loop = asyncio.get_running_loop()
+        task = self._dials[connection] = loop.create_task(self._connect(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
-
-class Pool:
-    """Some connections, none of them older than `opened`.
-
-    opened: monotonic second. busy: queries under way.
-    """
-
-    def __init__(self, owner: Https, options: Options, counted: figures.Connections) -> None:
-        self.opened = time.monotonic()
-        self.busy = 0
-        self.is_closed = False
-        self._owner = owner
-        self._most_idle = options.max_idle_conns
-        self._counted = counted
-        stays = options.expire_s > 0
-        source = options.source_address
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS,
-                ssl=options.context or True,
-                local_addr=(source, 0) if source is not None else None,
-                force_close=not stays,
-                keepalive_timeout=options.expire_s if stays else None,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),  # RFC 8484 section 8.2: none, they tell who asks
-            skip_auto_headers=_UNSAID,
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None),  # attempts end by themselves
-            trace_configs=[self._tracing()],
-        )
-
-    async def exchange(self, request: "Request", message: bytes) -> bytes:
-        """What the upstream replies. Raises UpstreamError for what is no DNS message, and
-        aiohttp.ClientError."""
-        owner = self._owner
-        headers = owner.headers
-        if 0 < self._most_idle <= self.busy:  # so many stay when they are idle again
-            headers = {**headers, "Connection": "close"}
-        url, data = owner.url, None
-        if owner.method == "POST":
-            headers, data = {**headers, "Content-Type": MEDIA}, message
-        else:
-            url = url.with_query(dns=base64.urlsafe_b64encode(message).rstrip(b"=").decode())
-        self.busy += 1
+    async def _connect(self, connection: Connection) -> None:
         try:
-            async with self._session.request(
-                owner.method,
-                url,
-                data=data,
-                headers=headers,
-                server_hostname=owner.name,
-                proxy=owner.proxy,
-                allow_redirects=False,
-                trace_request_ctx=request,
-            ) as response:
-                return await _message(response)
-        finally:
-            self.busy -= 1
-            if not self.busy:
-                owner.settle(self)
+            async with asyncio.timeout(CONNECT_S):
+                await connect(self._way, connection)
+        except TimeoutError:
+            self._not_connected(connection, UpstreamError(f"dial tcp {self.address}: i/o timeout"))
+        except UpstreamError as error:
+            self._not_connected(connection, error)
+        except Exception as error:  # an edge: a handshake may not leave questions waiting
+            log.exception("connecting to %s", self.url)
+            self._not_connected(connection, UpstreamError(f"{type(error).__name__}: {error}"))
 
-    async def close(self) -> None:
-        """Closes them."""
-        await self._session.close()
+    def _not_connected(self, connection: Connection, error: UpstreamError) -> None:
+        """Those that the connection was for come to nothing with it."""
+        self._undial(connection)
+        for request in list(islice(self._waiting, self._room)):
+            if self._waiting.pop(request, _GONE) is not _GONE:  # one before may have ended it
+                request.failed(error)
+        self._serve_waiting(time.monotonic())
 
-    def _tracing(self) -> aiohttp.TraceConfig:
-        """Tells by which sort of connection a request goes."""
-        config = aiohttp.TraceConfig()
-
-        async def opened(session: object, context: SimpleNamespace, params: object) -> None:
-            self._counted.miss()
-
-        async def found(session: object, context: SimpleNamespace, params: object) -> None:
-            self._counted.hit()
-            context.trace_request_ctx.may_repeat = True
-
-        config.on_connection_create_start.append(opened)
-        config.on_connection_reuseconn.append(found)
-        return config
+    def _undial(self, connection: Connection) -> None:
+        self._dials.pop(connection, None)
+        self._all.discard(connection)
 
 
 class Request:
     """One question on its way.
 
-    may_repeat: by a connection that was there before, so that its end says nothing.
+    message: as it is asked. number: on its connection. begun: monotonic second of its sending.
+    may_repeat: by a connection that was there or good before, so that its end says nothing.
     """
 
-    def __init__(self, owner: Https, attempt: Attempt) -> None:
+    def __init__(self, owner: Https, attempt: Attempt, now: float) -> None:
         self._owner = owner
         self._attempt = attempt
-        self.task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None  # None: it waits for one
+        self._came = now
+        self.message = NO_ID + attempt.asked.rest
+        self.number = 0
+        self.begun = 0.0
         self.may_repeat = False
+        self.is_repeated = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._attempt.home is not self
+
+    def sent(self, connection: Connection, number: int, now: float) -> None:
+        """It is under way."""
+        self._connection = connection
+        self.number = number
+        self.begun = now
+        was_good = connection.has_replied or connection.made < self._came
+        self.may_repeat = was_good and not self.is_repeated
+
+    def repeat(self) -> None:
+        """It waits for a connection again, and will not do so once more."""
+        self._connection = None
+        self.is_repeated = True
 
     def leave(self, attempt: Attempt, is_late: bool) -> None:
-        """Ends it, and its connection: HTTP/1.1 cannot step over a reply."""
-        self._owner.ended(self)
-        if self.task is not None:
-            self.task.cancel()
-
-    def end(self, reason: str) -> None:
-        """Ends it, and tells the attempt."""
-        self.leave(self._attempt, is_late=False)
-        self._attempt.failed(self.failure(reason))
+        """Nobody waits for the reply any more."""
+        if self._connection is None:
+            self._owner.leave_waiting(self, is_late)
+        else:
+            self._connection.leave(self, is_late)
 
     def failure(self, reason: str) -> UpstreamError:
         """As Go writes it: `Post "https://192.0.2.1/dns-query": i/o timeout`."""
         owner = self._owner
-        return UpstreamError(f'{owner.method.capitalize()} "{owner.url}": {reason}')
+        return UpstreamError(f'{owner.form.method.capitalize()} "{owner.url}": {reason}')
 
-    async def run(self) -> None:
-        """Asks, and tells the attempt what came of it."""
-        attempt = self._attempt
+    def failed(self, error: UpstreamError) -> None:
+        """It has come to nothing."""
+        self._attempt.failed(self.failure(str(error)))
+
+    def answered(self, response: Response) -> None:
+        """There is a response, whatever is in it."""
         try:
-            found = await self._reply()
+            found = self._reply(response)
         except UpstreamError as error:
-            attempt.failed(error)
+            self.failed(error)
         except Exception as error:  # an edge: one request may not leave its question waiting
             log.exception("asking %s", self._owner.url)
-            attempt.failed(self.failure(f"{type(error).__name__}: {error}"))
+            self.failed(UpstreamError(f"{type(error).__name__}: {error}"))
         else:
-            attempt.replied(found)
-        finally:
-            self._owner.ended(self)
+            self._attempt.replied(found)
 
-    async def _reply(self) -> Received:
+    def _reply(self, response: Response) -> Received:
         """Raises UpstreamError."""
-        asked = self._attempt.asked
         try:
-            octets = await self._octets(NO_ID + asked.rest)
-            found = reply_to(asked, octets)
+            found = reply_to(self._attempt.asked, message_in(response))
         except MalformedMessage as error:
-            raise self.failure(f"no usable reply: {error}") from error
+            raise UpstreamError(f"no usable reply: {error}") from error
         if found is None:
-            figures.ignored_replies.add(self._owner.target.address)
-            raise self.failure("a reply to another question")
+            figures.ignored_replies.add(self._owner.address)
+            raise UpstreamError("a reply to another question")
         return found
-
-    async def _octets(self, message: bytes) -> bytes:
-        owner = self._owner
-        while True:
-            pool = owner.pool()
-            try:
-                return await pool.exchange(self, message)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not self.may_repeat or owner.is_stopped:
-                    raise self.failure(_reason(error, owner.target)) from error
-                self.may_repeat = False
-                owner.retire(pool)  # the others in it may have ended just so
-            except (aiohttp.ClientError, UpstreamError) as error:
-                raise self.failure(_reason(error, owner.target)) from error
-
-
-async def _message(response: aiohttp.ClientResponse) -> bytes:
-    """The DNS message in a response, its TTLs as low as they are by now.
-
-    Raises UpstreamError if there is none, MalformedMessage if that shows.
-    """
-    if response.status // 100 != 2:  # RFC 8484 section 4.2.1: also SERVFAIL and such are 200
-        raise UpstreamError(f"HTTP status {response.status}")
-    if response.content_type != MEDIA:
-        raise UpstreamError(f"content of type {response.content_type}, not {MEDIA}")
-    octets = b""
-    async for chunk in response.content.iter_any():
-        octets += chunk
-        if len(octets) > MOST_OCTETS:
-            raise UpstreamError(f"a reply of more than {MOST_OCTETS} octets")
-    age = response.headers.get("Age", "0")
-    if age.isascii() and age.isdigit() and int(age[:10]):  # it was in a cache, section 5.1
-        octets = with_ttls(octets, ttl_offsets(octets), int(age[:10]))
-    return octets
-
-
-def _reason(error: aiohttp.ClientError | UpstreamError, target: Target) -> str:
-    """What went wrong, as far as possible in Go's words."""
-    match error:
-        case aiohttp.ClientHttpProxyError():
-            return f"the proxy says {error.status} {error.message}"
-        case aiohttp.ClientProxyConnectionError():
-            return f"proxyconnect tcp: {reason_of(error.os_error)}"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"dial tcp {target.address}: {error.certificate_error}"
-        case aiohttp.ClientConnectorSSLError():
-            return f"dial tcp {target.address}: {error.os_error}"
-        case aiohttp.ClientConnectorError():
-            return f"dial tcp {target.address}: connect: {reason_of(error.os_error)}"
-        case aiohttp.ServerDisconnectedError():
-            return "EOF"
-        case aiohttp.ClientOSError():
-            return f"read: {reason_of(error)}"
-        case _:
-            return str(error) or type(error).__name__

@@ -31,6 +31,7 @@ RCODES = {rcode_text(rcode): rcode for rcode in range(24) if not rcode_text(rcod
     "NOTIMPL": 4,
     "STATEFULTYPENOTIMPLEMENTED": 11,
 }
+HTTP_VERSIONS = ("h2", "http/1.1")  # by ALPN, the better one first
 _UINT32 = (1 << 32) - 1
 
 
@@ -39,7 +40,8 @@ class Options:
     """One `forward`, read. Times are seconds; defaults are CoreDNS's.
 
     zone: FROM. attempts: how many may fail for a question; 0 for any number.
-    context: of TLS; None where no upstream has tls:// or https://.
+    context: of TLS; None where no upstream has tls:// or https://. http_context: the same for
+    https:// alone, with a choice of versions of HTTP.
     """
 
     zone: str = "."
@@ -65,6 +67,7 @@ class Options:
     source_address: str | None = None
     doh_method: str = "POST"
     context: ssl.SSLContext | None = None
+    http_context: ssl.SSLContext | None = None
 
 
 def read(directive: Directive, setup: Setup) -> Options:
@@ -237,6 +240,9 @@ class _Reader:
         options.attempts = 2 * len(options.targets) if self._attempts is None else self._attempts
         if any(each.is_tls or each.is_https for each in options.targets):
             options.context = self._context()
+        if any(each.is_https for each in options.targets):
+            options.http_context = self._context()
+            options.http_context.set_alpn_protocols(HTTP_VERSIONS)
         if self._method and not any(each.is_https for each in options.targets):
             self._setup.warn(
                 self._method.place, "doh_method means nothing without https:// upstreams"

@@ -183,7 +183,7 @@ class Upstream:
 
 def _streams(target: Target, options: Options, ids: Ids) -> Connections:
     if target.is_https:
-        # aiohttp's client is for those who need it: 0.1 s and 11 MB.
+        # HTTP is for those who need it.
         from clusterdns.plugins.forward.https import Https
 
         return Https(target, options)

@@ -1,6 +1,8 @@
 """Proxies of the environment: which one, and the way through it."""
 
 import asyncio
+import base64
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -9,7 +11,8 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import Forward
 from clusterdns.plugins.forward.proxies import proxy_for
-from tests.plugins.forward.stubs import ADDRESS, HOST, addresses, ask, forwarding
+from tests.plugins.forward.http2_server import doh2, http2_context
+from tests.plugins.forward.stubs import ADDRESS, HOST, addresses, ask, forwarding, upstream
 from tests.plugins.forward.test_https import doh
 from tests.plugins.forward.test_streams import CA
 from tests.ports import free_port
@@ -46,7 +49,9 @@ def test_proxy_for(address: str, environ: dict[str, str], expected: str | None) 
 
 
 @asynccontextmanager
-async def proxy(port: int, status: str = "200 OK") -> AsyncIterator[tuple[int, list[str]]]:
+async def proxy(
+    port: int, status: str = "200 OK", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[int, list[str]]]:
     """Leads to this port of loopback, whatever it is asked for: its port, and what that was."""
     asked: list[str] = []
 
@@ -59,7 +64,7 @@ async def proxy(port: int, status: str = "200 OK") -> AsyncIterator[tuple[int, l
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        asked.append(head.split(b"\r\n")[0].decode())
+        asked.extend(head.decode().removesuffix("\r\n\r\n").split("\r\n"))
         writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
         if not status.startswith("200"):
             return
@@ -69,17 +74,19 @@ async def proxy(port: int, status: str = "200 OK") -> AsyncIterator[tuple[int, l
         finally:
             there[1].transport.abort()
 
-    async with listening(connected) as own:
+    async with listening(connected, tls=tls) as own:
         yield own, asked
 
 
 @asynccontextmanager
-async def through(monkeypatch: pytest.MonkeyPatch, port: int) -> AsyncIterator[Forward]:
-    monkeypatch.setenv("HTTPS_PROXY", f"{HOST}:{port}")
+async def through(
+    monkeypatch: pytest.MonkeyPatch, port: int, scheme: str = "", options: str = ""
+) -> AsyncIterator[Forward]:
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}{HOST}:{port}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    options = f"{CA}\n tls_servername dns.test\n max_fails 0\n max_connect_attempts 1"
-    async with forwarding(f"forward . https://{AWAY} {{\n {options}\n}}") as plugin:
+    fixed = f"{CA}\n tls_servername dns.test\n max_fails 0\n max_connect_attempts 1"
+    async with forwarding(f"forward . https://{AWAY} {{\n {fixed}\n {options}\n}}") as plugin:
         yield plugin
 
 
@@ -91,8 +98,85 @@ async def test_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         for n in range(3):
             assert addresses(await ask(plugin, f"n{n}.test")) == [ADDRESS]
-    assert asked == [f"CONNECT {AWAY}:443 HTTP/1.1"]
+    assert asked == [f"CONNECT {AWAY}:443 HTTP/1.1", f"Host: {AWAY}:443"]
     assert {each.headers["Host"] for each in server.requests} == {"dns.test"}
+
+
+@pytest.mark.parametrize("scheme", ["http://", "https://", "http://me:p%40ss@", "https://me:@"])
+async def test_http2_through_a_proxy(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """TLS to a proxy agrees to no HTTP/2, whatever the proxy could speak."""
+    context = http2_context("h2", "http/1.1") if scheme.startswith("https") else None
+    async with (
+        doh2() as server,
+        proxy(server.port, tls=context) as (port, asked),
+        through(monkeypatch, port, scheme) as plugin,
+    ):
+        for n in range(3):
+            assert addresses(await ask(plugin, f"n{n}.test")) == [ADDRESS]
+    expected = [f"CONNECT {AWAY}:443 HTTP/1.1", f"Host: {AWAY}:443"]
+    if "@" in scheme:
+        words = "me:p@ss" if "p%40ss" in scheme else "me:"
+        encoded = base64.b64encode(words.encode()).decode()
+        expected.append(f"Proxy-Authorization: Basic {encoded}")
+    assert asked == expected
+    assert {each.headers[":authority"] for each in server.exchanges} == {"dns.test"}
+
+
+async def test_a_way_through_a_proxy_that_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets us in, to somebody who speaks no TLS."""
+    async with (
+        upstream() as other,
+        proxy(other.port) as (port, _),
+        through(monkeypatch, port, options="read_timeout 300ms") as plugin,
+    ):
+        with pytest.raises(ResolveError, match=r'^Post "https://.*": (dial tcp|i/o timeout)'):
+            await ask(plugin)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b"", "proxyconnect tcp: EOF"),
+        (b"HTTP/1.1 200", "proxyconnect tcp: EOF"),
+        (b"SSH-2.0-x\r\n\r\n", "proxyconnect tcp: malformed HTTP response: .*"),
+        (b"HTTP/1.1 407 Who are you\r\n\r\n", "the proxy says 407 Who are you"),
+    ],
+)
+async def test_what_is_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, expected: str
+) -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+
+    async with listening(connected) as port, through(monkeypatch, port) as plugin:
+        with pytest.raises(ResolveError, match=f'^Post "https://{AWAY}/dns-query": {expected}$'):
+            await ask(plugin)
+
+
+async def test_a_proxy_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with through(monkeypatch, 1080, "socks5://") as plugin:
+        with pytest.raises(ResolveError, match=f"socks5://{HOST} is no HTTP proxy"):
+            await ask(plugin)
+
+
+async def test_a_mute_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets nobody in: the query ends in time, and so does the connection."""
+    gone = asyncio.Event()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            pass
+        gone.set()
+
+    async with (
+        listening(connected) as port,
+        through(monkeypatch, port, options="read_timeout 50ms") as plugin,
+    ):
+        with pytest.raises(ResolveError, match=r"i/o timeout$"):
+            await ask(plugin)
+        async with asyncio.timeout(2):
+            await gone.wait()
 
 
 async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
