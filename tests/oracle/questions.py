@@ -270,6 +270,7 @@ def _reverse(objects: Iterable[Json]) -> Iterator[str]:
         f"256.{four[2:]}",
     )
     yield from (f"_http._tcp.{four}", f"g.{six[2:]}", f"00.{six[2:]}", "1.96.10.in-addr.arpa.")
+    yield from ("96.10.in-addr.arpa.", "10.in-addr.arpa.", "0.d.f.ip6.arpa.", six.partition(".")[2])
     yield "web.shop.svc.in-addr.arpa."
     yield "10-1-2-3.shop.pod.ip6.arpa."
 
