@@ -20,7 +20,8 @@ from pathlib import Path
 
 from dnslib import QTYPE, RR, A
 
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.server.block import Block, Router
 from clusterdns.server.listener import Listener
 

@@ -36,7 +36,8 @@ CONVERSIONS = {"socket.inet_ntop", "socket.inet_pton", "socket.AF_INET", "socket
 # Who may see aiohttp: the API's client and the pages. HTTP to upstreams is without I/O.
 HTTP = ("cluster/apiserver", "cluster/client.py", "web/")
 # What one plugin may see of the others.
-SHARED = {"plugins", "plugins.base", "plugins.order", "plugins.passage", "plugins.waiter"}
+SHARED = {"plugins", "plugins.base", "plugins.query", "plugins.lines", "plugins.zones"}
+SHARED |= {"plugins.order", "plugins.passage", "plugins.waiter"}
 SHARED |= {"plugins.zonefiles"}
 SHARED |= {"plugins.refusals"}
 SHARED |= {f"plugins.expressions{name}" for name in ("", ".functions", ".lines", ".values")}

@@ -11,7 +11,10 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import network, refuse_brace, zone_names
 from clusterdns.errors import ConfigError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, Zones, nearest
+from clusterdns.plugins.base import Plugin, Sees, Setup
+from clusterdns.plugins.lines import nearest
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.texts import type_number
 

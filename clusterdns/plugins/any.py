@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dnslib import RD, RR
 
 from clusterdns.corefile.tree import Directive
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, bare
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import bare
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 
 ANY, HINFO = 255, 13
 TTL = 8482  # CoreDNS's: long, as nothing about it changes

@@ -13,21 +13,11 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, zone_names
 from clusterdns.errors import ConfigError
 from clusterdns.logs import plugin_logger
-from clusterdns.plugins.base import (
-    Changed,
-    Forget,
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Setup,
-    ZoneCopy,
-    Zones,
-    first_argument,
-    once,
-    read_options,
-)
+from clusterdns.plugins.base import Changed, Forget, Plugin, Setup, ZoneCopy
+from clusterdns.plugins.lines import first_argument, once, read_options
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zonefiles import ZoneFile, answer, outside, waited, zone_copy
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
 

@@ -13,8 +13,10 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, zone_names
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.order import NOT_PASSED
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.question import Question
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.view import View

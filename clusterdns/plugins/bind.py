@@ -10,7 +10,8 @@ from clusterdns.corefile.names import parse_address
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Setup, read_options
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import read_options
 
 
 class Bind(Plugin):

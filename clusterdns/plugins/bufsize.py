@@ -6,8 +6,9 @@ from dataclasses import replace
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, integer
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.edns import OUR_SIZE
 
 LEAST, MOST = 512, 4096  # octets, RFC 6891 sections 6.2.3 and 6.2.5

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.query import Query, Reply, Resolve
 
 TIMEOUT_S = 5.001  # CoreDNS's: stub resolvers ask again after five seconds
 

@@ -11,8 +11,9 @@ from clusterdns import __version__
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import refuse_brace
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.names import folded_name
 
 CH = 3

@@ -11,16 +11,9 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, no_arguments
 from clusterdns.errors import ConfigError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import (
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Sees,
-    Setup,
-    first_argument,
-    read_options,
-)
+from clusterdns.plugins.base import Plugin, Sees, Setup
+from clusterdns.plugins.lines import first_argument, read_options
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.question import Question
 
 WELL_KNOWN = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1

@@ -8,7 +8,9 @@ from dnslib import AAAA, NS, QTYPE, RR, SOA, A, DNSLabel
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, integer, no_arguments
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, read_options
+from clusterdns.plugins.base import Plugin, Sees, Setup
+from clusterdns.plugins.lines import read_options
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.names import MAX_NAME
 
 USUAL = 2  # every second one

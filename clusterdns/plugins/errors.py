@@ -10,8 +10,10 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, no_arguments
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.logs import duration_text
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, once, read_options
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import choice, once, read_options
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.texts import type_text
 
 LEVELS = {

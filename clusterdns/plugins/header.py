@@ -7,7 +7,9 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, no_arguments
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, nearest
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import nearest
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.message import AA, RA, RD
 
 FLAGS = {"aa": AA, "ra": RA, "rd": RD}

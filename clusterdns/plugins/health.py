@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, host_port, one_argument
-from clusterdns.plugins.base import HealthPage, Plugin, Setup, read_options
+from clusterdns.plugins.base import HealthPage, Plugin, Setup
+from clusterdns.plugins.lines import read_options
 
 PORT = 8080
 

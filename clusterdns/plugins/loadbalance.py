@@ -18,8 +18,10 @@ from clusterdns.corefile.names import parse_address
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, network, one_argument
 from clusterdns.errors import ConfigError, Place, ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, choice, read_options
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import choice, read_options
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.names import folded_name, wire_name
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.received import with_addresses

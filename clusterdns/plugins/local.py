@@ -8,16 +8,10 @@ from dnslib import AAAA, NS, PTR, QTYPE, RR, SOA, A, DNSLabel
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import no_arguments, one_argument
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import (
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Setup,
-    Zones,
-    choice,
-    read_options,
-)
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import choice, read_options
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.question import Question
 
 IN = 1

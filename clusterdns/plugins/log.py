@@ -16,17 +16,10 @@ from clusterdns.corefile.names import bracketed
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import (
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Sees,
-    Setup,
-    Zones,
-    choice,
-    read_options,
-)
+from clusterdns.plugins.base import Plugin, Sees, Setup
+from clusterdns.plugins.lines import choice, read_options
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.message import OPCODE
 from clusterdns.wire.question import HEADER, Question

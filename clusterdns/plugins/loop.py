@@ -14,8 +14,11 @@ from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import no_arguments
 from clusterdns.errors import ConfigError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Upstream, Zones, once
+from clusterdns.plugins.base import Plugin, Setup, Upstream
+from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.question import Question
 
 HINFO, REFUSED = 13, 5

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import zone_names
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, Zones
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 
 
 class Metadata(Plugin):

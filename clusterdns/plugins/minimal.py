@@ -6,7 +6,9 @@ from dataclasses import replace
 from dnslib import QTYPE
 
 from clusterdns.corefile.tree import Directive
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, bare
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import bare
+from clusterdns.plugins.query import Query, Reply, Resolve
 
 
 class Minimal(Plugin):

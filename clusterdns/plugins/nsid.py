@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import refuse_brace
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup, once
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.edns import Option
 
 NSID = 3  # the option's code

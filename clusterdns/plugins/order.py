@@ -12,7 +12,8 @@ from functools import cache
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive, ServerBlock
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Setup, nearest
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import nearest
 
 # CoreDNS 1.14.7's, complete; those that are not here are told of in `refusals`.
 ORDER = (

@@ -14,7 +14,7 @@ from clusterdns.wire.plain import Plain
 from clusterdns.wire.received import Received
 
 if TYPE_CHECKING:
-    from clusterdns.plugins.base import Reply
+    from clusterdns.plugins.query import Reply
 
 # One of the two is None.
 Told = Callable[[Received | None, UpstreamError | None], object]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, host_port, integer
-from clusterdns.plugins.base import Plugin, PprofPage, Setup, once, read_options
+from clusterdns.plugins.base import Plugin, PprofPage, Setup
+from clusterdns.plugins.lines import once, read_options
 
 HOST, PORT = "localhost", 6053
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, host_port, no_arguments, one_argument
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import MetricsPage, Plugin, Setup, once, read_options
+from clusterdns.plugins.base import MetricsPage, Plugin, Setup
+from clusterdns.plugins.lines import once, read_options
 
 HOST, PORT = "localhost", 9153  # CoreDNS's; stock Corefiles all say :9153
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, host_port, one_argument
-from clusterdns.plugins.base import Plugin, ReadyPage, Setup, choice, once, read_options
+from clusterdns.plugins.base import Plugin, ReadyPage, Setup
+from clusterdns.plugins.lines import choice, once, read_options
 
 PORT = 8181
 MONITORS = {"until-ready": False, "continuously": True}

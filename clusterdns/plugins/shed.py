@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import no_arguments
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Setup, once
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import once
 
 
 class Shed(Plugin):

@@ -6,7 +6,8 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import duration, integer, no_arguments, one_argument
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Setup, read_options
+from clusterdns.plugins.base import Plugin, Setup
+from clusterdns.plugins.lines import read_options
 
 LEAST_S, MOST_S = 1.0, 86_400.0  # CoreDNS's bounds: a second, a day
 UNLIMITED = -1

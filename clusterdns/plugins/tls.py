@@ -8,7 +8,8 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, one_argument
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Plugin, Setup, TlsFiles, choice, once, read_options
+from clusterdns.plugins.base import Plugin, Setup, TlsFiles
+from clusterdns.plugins.lines import choice, once, read_options
 
 # OpenSSL, as Python has it, asks for no certificate that it would not verify. With `request` nobody
 # looks at what a client shows, so it need not be asked.

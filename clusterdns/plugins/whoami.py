@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dnslib import AAAA, QTYPE, RR, SRV, A, DNSLabel
 
 from clusterdns.corefile.tree import Directive
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, bare
+from clusterdns.plugins.base import Plugin, Sees, Setup
+from clusterdns.plugins.lines import bare
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.names import MAX_NAME
 
 

@@ -13,7 +13,8 @@ from dnslib import CNAME, QTYPE, DNSLabel
 
 from clusterdns.corefile.names import zone_labels
 from clusterdns.errors import ResolveError, SourceError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, ZoneCopy
+from clusterdns.plugins.base import Plugin, ZoneCopy
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.question import Question
 from clusterdns.zone.authority import NXDOMAIN, SERVFAIL, Authority
 from clusterdns.zone.index import Key

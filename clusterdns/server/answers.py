@@ -8,7 +8,7 @@ cookie, padding, letters in random case) is found at a second look, by what of i
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from clusterdns.server.counting import Kind, Tally
 from clusterdns.server.finished import Finished
 from clusterdns.server.table import Table

@@ -6,8 +6,9 @@ from functools import partial
 from typing import NamedTuple
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees
+from clusterdns.plugins.base import Plugin, Sees
 from clusterdns.plugins.order import COUNTS, NOT_PASSED
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.edns import OUR_SIZE
 from clusterdns.wire.message import IN, REFUSED
 from clusterdns.wire.names import folded_name

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from clusterdns.plugins.base import Aging, Reply
+from clusterdns.plugins.query import Aging, Reply
 from clusterdns.server.counting import Kind
 from clusterdns.wire.edns import OPT
 from clusterdns.wire.patch import SOA, records, soa_serials, ttl_offsets, with_name, with_serials

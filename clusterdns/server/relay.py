@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 
 from clusterdns.errors import UpstreamError
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.passage import Back, Came, Finds, Passage, Way
+from clusterdns.plugins.query import Reply
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Route, Router
 from clusterdns.server.counting import Series

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from clusterdns import metrics
 from clusterdns.errors import MalformedMessage, ResolveError
-from clusterdns.plugins.base import LongReply, Query, Reply
 from clusterdns.plugins.passage import Came
+from clusterdns.plugins.query import LongReply, Query, Reply
 from clusterdns.server.answers import Answers, Look, key_of
 from clusterdns.server.block import Block, Route, Router, serves_class
 from clusterdns.server.counting import DROPPED, Kind, Outcome

@@ -12,8 +12,9 @@ from dnslib import RR
 from clusterdns.corefile.parser import parse
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Setup
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index, Key

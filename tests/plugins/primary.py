@@ -11,7 +11,8 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from clusterdns.plugins.base import Reply, Setup
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.query import Reply
 from clusterdns.plugins.secondary import Secondary, follower
 from tests.beside import beside
 from tests.plugins.asking import Next, parsed, query, texts

@@ -8,7 +8,8 @@ from clusterdns.corefile.values import network
 from clusterdns.errors import Place
 from clusterdns.plugins import acl
 from clusterdns.plugins.acl import Acl, Networks
-from clusterdns.plugins.base import Plugin, Reply, Sees
+from clusterdns.plugins.base import Plugin, Sees
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Option
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query
 

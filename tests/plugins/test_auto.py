@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clusterdns.plugins.auto import Auto
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from clusterdns.server.block import Block
 from clusterdns.wire.question import Question
 from tests.beside import beside, until

@@ -15,8 +15,9 @@ from clusterdns.corefile.parser import parse
 from clusterdns.errors import ConfigError, ResolveError
 from clusterdns.plugins import autopath
 from clusterdns.plugins.autopath import Autopath
-from clusterdns.plugins.base import Query, Reply, Setup
+from clusterdns.plugins.base import Setup
 from clusterdns.plugins.order import build
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.server.block import Block
 from clusterdns.zone.index import Index
 from clusterdns.zone.view import View, ZoneOptions

@@ -9,7 +9,8 @@ from dnslib import DNSLabel
 from clusterdns.cluster.events import Delete, Upsert
 from clusterdns.cluster.model import Pod
 from clusterdns.cluster.selection import Selection
-from clusterdns.plugins.base import Aging, Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import Aging, Query, Reply, Resolve
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Router
 from clusterdns.server.respond import Responder

@@ -1,7 +1,7 @@
 import pytest
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Reply
 from tests.plugins.asking import Next, edns, fault, lines, new_setup, parsed, query
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.cancel import Cancel
+from clusterdns.plugins.query import Reply
 from tests.plugins.asking import Next, fault, parsed, query
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from clusterdns.errors import SourceError
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from clusterdns.plugins.secondary.catalogs import Catalogs, Member, members
 from clusterdns.zone.masterfile import made_of
 from tests.plugins.asking import Next, Told, query

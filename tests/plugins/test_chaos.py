@@ -4,9 +4,9 @@ import socket
 import pytest
 
 from clusterdns import __version__
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.chaos import Chaos
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query, texts
 

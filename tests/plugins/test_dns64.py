@@ -5,8 +5,9 @@ import pytest
 
 from clusterdns.errors import ResolveError
 from clusterdns.plugins import dns64
-from clusterdns.plugins.base import Reply, Sees
+from clusterdns.plugins.base import Sees
 from clusterdns.plugins.dns64 import Dns64, embedded
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key
 from tests.plugins.asking import Exchange, Next, fault, parsed, query, records, texts

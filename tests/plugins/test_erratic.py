@@ -2,8 +2,9 @@ import time
 
 import pytest
 
-from clusterdns.plugins.base import Reply, Sees
+from clusterdns.plugins.base import Sees
 from clusterdns.plugins.erratic import Erratic
+from clusterdns.plugins.query import Reply
 from tests.plugins.asking import Next, fault, parsed, query, texts
 
 

@@ -4,8 +4,8 @@ import logging
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.errors import Errors
+from clusterdns.plugins.query import Reply
 from tests.plugins.asking import Next, fault, parsed, query
 
 TIMEOUT = ResolveError("read udp 10.0.0.1:4711->10.0.0.2:53: i/o timeout")

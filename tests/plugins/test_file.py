@@ -8,8 +8,8 @@ import pytest
 
 from clusterdns.corefile.parser import parse
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.file import File
+from clusterdns.plugins.query import Reply
 from clusterdns.server.answers import Answers
 from clusterdns.server.configuration import configure
 from clusterdns.server.respond import Responder

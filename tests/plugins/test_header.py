@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.message import AA, RA, RD
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query
 

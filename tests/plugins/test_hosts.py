@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.hosts import Hosts
 from clusterdns.plugins.hosts.plugin import entries, reload_timestamp
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query, texts

@@ -10,9 +10,10 @@ from clusterdns.cluster.model import Namespace, Port, Service
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.parser import parse
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Query, Reply, Setup
+from clusterdns.plugins.base import Setup
 from clusterdns.plugins.k8s_external import K8sExternal
 from clusterdns.plugins.order import build
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
 from tests.plugins.asking import Exchange, Next, fault, new_setup, parsed, query, records, texts

@@ -13,8 +13,9 @@ from clusterdns.cluster.events import KINDS, Synced, Upsert
 from clusterdns.cluster.model import Endpoint, EndpointSlice, Namespace, Port, Service
 from clusterdns.cluster.selection import Selection
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Query, Reply, Setup
+from clusterdns.plugins.base import Setup
 from clusterdns.plugins.kubernetes import Kubernetes
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
 from clusterdns.zone.view import ZoneOptions

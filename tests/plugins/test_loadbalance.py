@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Plugin, Reply
+from clusterdns.plugins.base import Plugin
 from clusterdns.plugins.loadbalance import LoadBalance
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import parse_question
 from clusterdns.wire.received import received
 from tests.plugins.asking import Next, fault, new_setup, parsed, query, records, texts

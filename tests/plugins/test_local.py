@@ -3,9 +3,9 @@ import math
 import pytest
 
 from clusterdns.plugins import local
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.local import Local
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query, texts
 

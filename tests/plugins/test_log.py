@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Plugin, Reply, Sees
+from clusterdns.plugins.base import Plugin, Sees
 from clusterdns.plugins.log import COMBINED, COMMON, Log
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, edns, fault, new_setup, parsed, query, records
 

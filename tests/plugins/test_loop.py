@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from clusterdns.plugins import loop
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.loop import Loop, loops
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, fault, new_setup, parsed, query
 

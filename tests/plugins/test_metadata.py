@@ -7,10 +7,11 @@ from clusterdns.cluster.events import Synced, Upsert
 from clusterdns.cluster.model import Pod
 from clusterdns.cluster.selection import Selection
 from clusterdns.corefile.parser import parse
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.metadata import Metadata
 from clusterdns.plugins.order import build
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Index
 from clusterdns.zone.view import ZoneOptions

@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.nsid import Nsid
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Edns, Option
 from tests.plugins.asking import Next, edns, fault, parsed, query
 

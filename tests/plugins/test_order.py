@@ -123,7 +123,7 @@ from clusterdns.plugins.order import build
 from clusterdns.zone.index import Index
 build(parse(". {\\n minimal\\n}", "Corefile").blocks[0], Setup((".",), Index))
 loaded = {name.split(".")[2] for name in sys.modules if name.startswith("clusterdns.plugins.")}
-assert loaded == {"base", "order", "passage", "minimal"}, loaded
+assert loaded == {"base", "query", "lines", "order", "passage", "minimal"}, loaded
 assert not {"re2", "ifaddr", "aiohttp", "kubernetes"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

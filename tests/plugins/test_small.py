@@ -7,8 +7,8 @@ import pytest
 from dnslib import RD
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.order import plugin_class
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Option
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, fault, lines, new_setup, parsed, query, records, texts

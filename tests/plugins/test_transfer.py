@@ -14,7 +14,8 @@ import pytest
 from dnslib import RR
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import LongReply, Plugin, Setup, ZoneCopy
+from clusterdns.plugins.base import Plugin, Setup, ZoneCopy
+from clusterdns.plugins.query import LongReply
 from clusterdns.plugins.transfer import Transfer, notifying
 from clusterdns.plugins.transfer import plugin as transfer
 from clusterdns.plugins.transfer.options import Stanza

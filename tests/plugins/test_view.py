@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from clusterdns.corefile.parser import parse
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Query, Sees
+from clusterdns.plugins.base import Sees
 from clusterdns.plugins.expressions.builtins import BUILTINS
 from clusterdns.plugins.expressions.expression import parse as parse_expression
 from clusterdns.plugins.expressions.functions import FUNCTIONS
 from clusterdns.plugins.expressions.predicates import PREDICATES
+from clusterdns.plugins.query import Query
 from clusterdns.plugins.view import View
 from clusterdns.server.block import Router
 from clusterdns.server.configuration import configure

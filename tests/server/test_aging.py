@@ -9,7 +9,7 @@ from dnslib import RR
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.plugins.base import Aging, Reply
+from clusterdns.plugins.query import Aging, Reply
 from clusterdns.server.finished import ORDERS, Finished
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.message import encode

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 from dnslib import QTYPE, RR, A
 
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.waiter import Waiter
 from clusterdns.server.answers import Answers
 from clusterdns.server.steps import Steps

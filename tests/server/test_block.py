@@ -7,7 +7,8 @@ import pytest
 from dnslib import RR
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import MAX_DEPTH, Plugin, Query, Reply, Resolve, Sees
+from clusterdns.plugins.base import Plugin, Sees
+from clusterdns.plugins.query import MAX_DEPTH, Query, Reply, Resolve
 from clusterdns.server.block import Block, Router
 from clusterdns.server.steps import start
 from clusterdns.wire.question import Question

@@ -18,9 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from hypothesis.strategies import SearchStrategy
 
 from clusterdns.cluster.events import Delete, Event, Upsert
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
 from clusterdns.plugins.kubernetes import Kubernetes
 from clusterdns.plugins.loadbalance import LoadBalance
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Router
 from clusterdns.server.respond import Responder

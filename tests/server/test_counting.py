@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from clusterdns import metrics
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Router
 from clusterdns.server.counting import Batches, Outcome, Tally

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from dnslib import RR, DNSLabel
 
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from clusterdns.server.finished import ORDERS, RENEW, Finished
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.message import encode

@@ -16,7 +16,8 @@ import pytest
 from dnslib import QTYPE, RR, A, DNSLabel
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import LongReply, Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import LongReply, Query, Reply, Resolve
 from clusterdns.server.block import Block
 from clusterdns.server.listener import Listener
 from clusterdns.server.tcp import TcpLimits

@@ -12,8 +12,9 @@ import pytest
 
 from clusterdns import metrics
 from clusterdns.corefile.parser import parse
-from clusterdns.plugins.base import Plugin, Reply
+from clusterdns.plugins.base import Plugin
 from clusterdns.plugins.passage import Passage, Told, Way
+from clusterdns.plugins.query import Reply
 from clusterdns.server.answers import Answers
 from clusterdns.server.block import Block, Router
 from clusterdns.server.configuration import configure

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from clusterdns import metrics
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees
+from clusterdns.plugins.base import Plugin, Sees
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.server.answers import Answers
 from clusterdns.server.respond import Responder
 from clusterdns.server.steps import Steps

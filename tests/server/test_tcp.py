@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from clusterdns import metrics
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.waiter import Waiter
 from clusterdns.server.block import Block
 from clusterdns.server.listener import Listener

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from dnslib import AAAA, CNAME, QTYPE, RR, SOA, TXT, A, DNSLabel
 
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve
+from clusterdns.plugins.base import Plugin
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.server.block import Block, Router
 from clusterdns.server.listener import Listener
 from clusterdns.server.tcp import TcpLimits

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdns.errors import MalformedMessage, ResolveError
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question, parse_question
 from clusterdns.wire.received import Received, passed_on, received, sections, with_addresses

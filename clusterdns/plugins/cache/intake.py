@@ -9,10 +9,10 @@ from typing import NamedTuple
 from dnslib import RR
 
 from clusterdns.errors import MalformedMessage, ResolveError
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.cache.options import Rules
 from clusterdns.plugins.cache.survey import Survey, is_about, survey, survey_records
 from clusterdns.plugins.cache.table import FAILURES, SUCCESS, Entry, judged
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.message import NOERROR, NXDOMAIN, encode, reply_flags
 from clusterdns.wire.plain import Plain

@@ -16,7 +16,8 @@ from clusterdns.corefile.values import (
     zone_names,
 )
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Setup, choice, read_options
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.lines import choice, read_options
 
 # CoreDNS's: replies in shards of a hash, 256 of them, each with room for at least four.
 SHARDS, LEAST_PER_SHARD = 256, 4

@@ -14,14 +14,17 @@ from dnslib import QTYPE
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ResolveError
 from clusterdns.metrics import Labels
-from clusterdns.plugins.base import Aging, Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.cache import figures
 from clusterdns.plugins.cache.background import Background
 from clusterdns.plugins.cache.intake import Taken, take, take_plain
 from clusterdns.plugins.cache.options import Rules, Stale, read
 from clusterdns.plugins.cache.table import DENIAL, SUCCESS, Entry, Table
+from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Aging, Query, Reply, Resolve
 from clusterdns.plugins.waiter import Waiter
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.message import AD, CD, NXDOMAIN
 from clusterdns.wire.plain import Plain

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from clusterdns.plugins.base import Query
 from clusterdns.plugins.expressions.predicates import PREDICATES, Pair
 from clusterdns.plugins.expressions.values import (
     ANY,
@@ -14,6 +13,7 @@ from clusterdns.plugins.expressions.values import (
     common,
     needed,
 )
+from clusterdns.plugins.query import Query
 
 
 def with_value(stack: list[Any], value: Expression, body: Expression) -> Expression:

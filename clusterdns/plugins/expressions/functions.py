@@ -3,8 +3,8 @@
 from ipaddress import ip_network
 
 from clusterdns.corefile.names import parse_address, parse_cidr
-from clusterdns.plugins.base import Query
 from clusterdns.plugins.expressions.values import NUMBER, TEXT, TRUTH, Function
+from clusterdns.plugins.query import Query
 from clusterdns.wire.message import OPCODE
 from clusterdns.wire.question import HEADER
 from clusterdns.wire.texts import class_text, type_text

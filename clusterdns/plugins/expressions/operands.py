@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterdns.plugins.base import nearest
 from clusterdns.plugins.expressions import calls, operators
 from clusterdns.plugins.expressions.builtins import TIMES
 from clusterdns.plugins.expressions.cursor import WORDS, Cursor, placed
@@ -21,6 +20,7 @@ from clusterdns.plugins.expressions.values import (
     literal,
     needed,
 )
+from clusterdns.plugins.lines import nearest
 
 
 class Operands(Cursor):

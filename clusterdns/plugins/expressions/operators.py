@@ -5,7 +5,6 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from clusterdns.plugins.base import Query
 from clusterdns.plugins.expressions.values import (
     ANY,
     LIST,
@@ -22,6 +21,7 @@ from clusterdns.plugins.expressions.values import (
     needed,
     whole,
 )
+from clusterdns.plugins.query import Query
 
 
 def _quotient(left: float, right: float) -> float:

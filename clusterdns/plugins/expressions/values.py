@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from clusterdns.plugins.base import Query
+from clusterdns.plugins.query import Query
 
 Evaluate = Callable[[Query], Any]
 TEXT, NUMBER, TRUTH, LIST, MAP, NIL = "text", "number", "truth", "list", "map", "nil"

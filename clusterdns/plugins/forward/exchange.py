@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from clusterdns.errors import MalformedMessage
-from clusterdns.plugins.base import Query
+from clusterdns.plugins.query import Query
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import OPCODE, QR, RD, TC
 from clusterdns.wire.plain import Plain

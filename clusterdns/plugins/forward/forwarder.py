@@ -5,7 +5,6 @@ import time
 from functools import partial
 
 from clusterdns.errors import ResolveError, UpstreamError
-from clusterdns.plugins.base import Query, Reply, Zones
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Timeouts
 from clusterdns.plugins.forward.exchange import Asked, asked, asked_plain, is_empty
@@ -13,7 +12,9 @@ from clusterdns.plugins.forward.flight import Flight
 from clusterdns.plugins.forward.options import Options
 from clusterdns.plugins.forward.upstream import Upstream
 from clusterdns.plugins.passage import Told
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.plugins.waiter import Waiter
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received

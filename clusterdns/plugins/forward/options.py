@@ -18,10 +18,11 @@ from clusterdns.corefile.values import (
     zone_names,
 )
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Setup, choice, nearest, read_options
+from clusterdns.plugins.base import Setup
 from clusterdns.plugins.forward.policy import POLICIES, Policy, random
 from clusterdns.plugins.forward.resuming import Resuming
 from clusterdns.plugins.forward.targets import Target, nameserver, targets
+from clusterdns.plugins.lines import choice, nearest, read_options
 from clusterdns.wire.texts import rcode_text
 
 MOST_TARGETS = 15  # CoreDNS's

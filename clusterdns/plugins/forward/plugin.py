@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from clusterdns.corefile.tree import Directive
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.forward.forwarder import Forwarder
 from clusterdns.plugins.forward.options import read
 from clusterdns.plugins.passage import Passage, Way
+from clusterdns.plugins.query import Query, Reply, Resolve
 
 DRAIN_S = 5.0  # for queries under way when the server stops: none of them takes longer
 

@@ -16,8 +16,10 @@ from clusterdns.corefile.values import (
     zone_names,
 )
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Setup, Zones, first_argument, nearest
+from clusterdns.plugins.base import Setup
 from clusterdns.plugins.hosts.table import Line, Table, read
+from clusterdns.plugins.lines import first_argument, nearest
+from clusterdns.plugins.zones import Zones
 
 PATH = "/etc/hosts"
 TTL = 3600  # seconds

@@ -13,10 +13,13 @@ from dnslib import AAAA, PTR, QTYPE, RR, A, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.metrics import Gauge, Labels
-from clusterdns.plugins.base import Forget, Plugin, Query, Reply, Resolve, Setup, Zones, once
+from clusterdns.plugins.base import Forget, Plugin, Setup
 from clusterdns.plugins.hosts.options import Options
 from clusterdns.plugins.hosts.table import Table, read, split
+from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.zone.grammar import is_reverse, reverse_address

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from clusterdns.corefile.names import parse_address
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Zones
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.question import Question
 
 _ASTERISK = b"\1*"  # the label in wire form

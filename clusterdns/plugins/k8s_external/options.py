@@ -3,7 +3,8 @@
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import integer, zone_names
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Setup, first_argument, read_options
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.lines import first_argument, read_options
 from clusterdns.wire.question import Question
 from clusterdns.zone.external import ExternalOptions
 from clusterdns.zone.records import domain_name

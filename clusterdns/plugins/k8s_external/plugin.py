@@ -8,18 +8,12 @@ from dnslib import QTYPE, RR, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, Place, ResolveError
-from clusterdns.plugins.base import (
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Setup,
-    ZoneCopy,
-    Zones,
-    once,
-)
+from clusterdns.plugins.base import Plugin, Setup, ZoneCopy
 from clusterdns.plugins.k8s_external.options import Options
+from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.question import Question
 from clusterdns.zone.external import External, ExternalOptions, Hosted, NxServer

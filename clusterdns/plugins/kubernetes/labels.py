@@ -6,7 +6,7 @@ from functools import partial
 from dnslib import DNSLabel
 
 from clusterdns.corefile.names import parse_address
-from clusterdns.plugins.base import Label, Query
+from clusterdns.plugins.query import Label, Query
 from clusterdns.zone.index import Index
 from clusterdns.zone.view import ZoneOptions
 

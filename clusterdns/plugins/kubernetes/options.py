@@ -22,7 +22,8 @@ from clusterdns.corefile.values import (
     zone_names,
 )
 from clusterdns.errors import ConfigError, Place
-from clusterdns.plugins.base import Setup, choice, read_options
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.lines import choice, read_options
 from clusterdns.wire.question import Question
 from clusterdns.zone.view import ZoneOptions
 

@@ -13,20 +13,13 @@ from dnslib import QTYPE, DNSLabel
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import (
-    Label,
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Setup,
-    ZoneCopy,
-    Zones,
-    once,
-)
+from clusterdns.plugins.base import Plugin, Setup, ZoneCopy
 from clusterdns.plugins.kubernetes.labels import client_labels, name_labels
 from clusterdns.plugins.kubernetes.options import STARTUP_TIMEOUT, Options
+from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Label, Query, Reply, Resolve
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
 from clusterdns.wire.names import labels_of

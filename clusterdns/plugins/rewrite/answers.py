@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dnslib import DNAME, QTYPE, RD, RR, DNSLabel
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from clusterdns.plugins.rewrite.matchers import Rewriting
 from clusterdns.wire.names import presented
 from clusterdns.wire.question import Question

@@ -9,7 +9,8 @@ from dnslib import CNAME, QTYPE, RR
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.patterns import pattern
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Query, Reply, Setup
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.plugins.rewrite.answers import valid
 from clusterdns.plugins.rewrite.matchers import (
     EXACT,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Query, Reply, Sees, Setup
+from clusterdns.plugins.base import Sees, Setup
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.plugins.rewrite.rules import Change, Rule
 from clusterdns.plugins.rewrite.variables import Data, constant, subnet, variable
 from clusterdns.wire.edns import Edns, Option

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Query, Setup
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.query import Query
 from clusterdns.plugins.rewrite.rules import Change, Rule
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_number, type_number

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.patterns import pattern
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Query, Setup
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.query import Query
 from clusterdns.plugins.rewrite.answers import Renamed, valid
 from clusterdns.plugins.rewrite.matchers import (
     EXACT,

@@ -8,7 +8,9 @@ from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import refuse_brace
 from clusterdns.errors import ConfigError, ResolveError
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Sees, Setup, nearest
+from clusterdns.plugins.base import Plugin, Sees, Setup
+from clusterdns.plugins.lines import nearest
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.rewrite.cname import CnameRule
 from clusterdns.plugins.rewrite.edns0 import Edns0Rule, message
 from clusterdns.plugins.rewrite.kinds import ClassRule, TypeRule

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Reply, Setup
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.query import Reply
 from clusterdns.plugins.rewrite.matchers import split, test
 from clusterdns.plugins.rewrite.rules import NamedRule
 from clusterdns.wire.texts import rcode_number

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from clusterdns.plugins.base import Query, Reply, Sees
+from clusterdns.plugins.base import Sees
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.plugins.rewrite.matchers import Test
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question

@@ -8,7 +8,8 @@ from dnslib import RR
 
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Reply, Setup
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.query import Reply
 from clusterdns.plugins.rewrite.matchers import split, test
 from clusterdns.plugins.rewrite.rules import NamedRule
 

@@ -9,7 +9,9 @@ from ipaddress import IPv4Address, IPv6Address
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.names import parse_address
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Query, Sees, nearest
+from clusterdns.plugins.base import Sees
+from clusterdns.plugins.lines import nearest
+from clusterdns.plugins.query import Query
 from clusterdns.wire.names import presented
 
 _PORT = struct.Struct("!H")

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from dnslib import DNSLabel
 
 from clusterdns.errors import SourceError
-from clusterdns.plugins.base import Zones
 from clusterdns.plugins.secondary.follower import log
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.question import Question
 from clusterdns.zone.masterfile import Labels, Zone
 

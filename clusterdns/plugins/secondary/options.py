@@ -5,7 +5,8 @@ from collections.abc import Callable
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import address_port, arguments, zone_names
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Setup, choice, read_options
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.lines import choice, read_options
 from clusterdns.plugins.secondary.primaries import Primary
 
 PORT = 53

@@ -6,19 +6,13 @@ from collections.abc import Sequence
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import zone_names
-from clusterdns.plugins.base import (
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Setup,
-    ZoneCopy,
-    Zones,
-)
+from clusterdns.plugins.base import Plugin, Setup, ZoneCopy
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.secondary.catalogs import Catalogs, members
 from clusterdns.plugins.secondary.follower import Follower
 from clusterdns.plugins.secondary.options import Options
 from clusterdns.plugins.zonefiles import answer, outside, zone_copy
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.message import IN, NOTIFY, OPCODE
 from clusterdns.wire.question import Question
 from clusterdns.zone.index import Key

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from clusterdns.plugins.base import Query
+from clusterdns.plugins.query import Query
 from clusterdns.plugins.template.message import Asked, Message
 from clusterdns.plugins.template.values import Struct, Variables
 

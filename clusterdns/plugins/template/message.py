@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from clusterdns.plugins.base import Query
+from clusterdns.plugins.query import Query
 from clusterdns.plugins.template.values import Items, Short, Struct
 from clusterdns.wire.edns import DO, OPT, Edns, Option
 from clusterdns.wire.message import AA, AD, CD, OPCODE, RA, RD, TC

@@ -10,11 +10,13 @@ from clusterdns.corefile.patterns import Pattern, pattern
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, one_argument, refuse_brace, zone_names
 from clusterdns.errors import ConfigError, Place
-from clusterdns.plugins.base import Setup, Zones, nearest, read_options
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.lines import nearest, read_options
 from clusterdns.plugins.template.data import Data
 from clusterdns.plugins.template.expressions import Expressions
 from clusterdns.plugins.template.parser import Template, parse
 from clusterdns.plugins.template.scanner import TemplateError
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.texts import class_number, rcode_number, type_number
 

@@ -10,8 +10,9 @@ from clusterdns.corefile.patterns import Match, Pattern
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ResolveError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import Plugin, Query, Reply, Resolve, Setup
+from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.template.data import Data
 from clusterdns.plugins.template.options import (
     ADDITIONAL,

@@ -12,7 +12,8 @@ from clusterdns.corefile.values import (
     zone_names,
 )
 from clusterdns.errors import ConfigError
-from clusterdns.plugins.base import Setup, read_options
+from clusterdns.plugins.base import Setup
+from clusterdns.plugins.lines import read_options
 
 EVERYBODY = "*"
 PORT = 53

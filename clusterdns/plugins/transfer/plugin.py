@@ -9,19 +9,12 @@ from dnslib import QTYPE, RR
 
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import (
-    LongReply,
-    Plugin,
-    Query,
-    Reply,
-    Resolve,
-    Setup,
-    ZoneCopy,
-    Zones,
-)
+from clusterdns.plugins.base import Plugin, Setup, ZoneCopy
 from clusterdns.plugins.passage import Passage
+from clusterdns.plugins.query import LongReply, Query, Reply, Resolve
 from clusterdns.plugins.transfer.notifying import Notice, Notifier
 from clusterdns.plugins.transfer.options import Stanza
+from clusterdns.plugins.zones import Zones
 from clusterdns.wire.message import IN, REFUSED
 from clusterdns.wire.patch import SOA, records, skip_name
 from clusterdns.wire.question import Question

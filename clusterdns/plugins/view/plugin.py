@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from clusterdns.corefile.lexer import Token
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, one_argument
-from clusterdns.plugins.base import Label, Plugin, Query, Sees, Setup, once, read_options
+from clusterdns.plugins.base import Plugin, Sees, Setup
 from clusterdns.plugins.expressions.functions import FUNCTIONS
 from clusterdns.plugins.expressions.lines import read, text_of
 from clusterdns.plugins.expressions.values import ANY, TRUTH, Expression
+from clusterdns.plugins.lines import once, read_options
+from clusterdns.plugins.query import Label, Query
 
 
 class View(Plugin):

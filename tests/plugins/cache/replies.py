@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from dnslib import QTYPE
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Query, Reply
 from clusterdns.plugins.cache import Cache
 from clusterdns.plugins.cache.options import Rules
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.message import QR, RA, encode
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import received

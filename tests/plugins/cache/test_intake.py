@@ -7,11 +7,11 @@ from dnslib import QTYPE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.cache.intake import Taken, take
 from clusterdns.plugins.cache.options import Limits, Rules
 from clusterdns.plugins.cache.survey import Link, is_answered
 from clusterdns.plugins.cache.table import DENIAL, SUCCESS
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Option
 from clusterdns.wire.message import AA, AD, RA, TC
 from clusterdns.wire.question import Question

@@ -9,9 +9,9 @@ import pytest
 
 from clusterdns.errors import ResolveError
 from clusterdns.metrics import Counter
-from clusterdns.plugins.base import Aging, Query, Reply
 from clusterdns.plugins.cache import Cache, figures
 from clusterdns.plugins.cache.plugin import HOLD_S
+from clusterdns.plugins.query import Aging, Query, Reply
 from clusterdns.wire.message import AA, AD, CD, RA
 from clusterdns.wire.question import Question
 from tests.metering import nothing_counted  # noqa: F401  # a fixture

@@ -13,8 +13,8 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.forward import Forward
+from clusterdns.plugins.query import Reply
 from tests.plugins.asking import Next, parsed, query
 from tests.ports import free_port
 from tests.streams import listening

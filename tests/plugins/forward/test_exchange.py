@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdns.errors import MalformedMessage
-from clusterdns.plugins.base import Query
 from clusterdns.plugins.forward.exchange import Asked, Walk, asked, is_empty, probe, reply_to
+from clusterdns.plugins.query import Query
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import parse
 from clusterdns.wire.question import Question

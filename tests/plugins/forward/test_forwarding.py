@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply
 from clusterdns.plugins.forward import Forward, figures
 from clusterdns.plugins.forward.attempt import Attempt
 from clusterdns.plugins.forward.flight import Flight
+from clusterdns.plugins.query import Reply
 from tests.beside import until
 from tests.plugins.asking import Next, edns, query
 from tests.plugins.forward.stubs import (

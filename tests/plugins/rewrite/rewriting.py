@@ -5,7 +5,7 @@ from typing import Any
 
 from dnslib import RR
 
-from clusterdns.plugins.base import Query, Reply
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_text, type_text
 from tests.plugins.asking import parsed, query, records, texts

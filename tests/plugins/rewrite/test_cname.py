@@ -6,7 +6,7 @@ import math
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Query, Reply
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.texts import type_text
 from tests.plugins.asking import Exchange, query, records, texts
 from tests.plugins.rewrite.rewriting import Printer, made, resolved

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from clusterdns.plugins.base import Query, Reply, Sees
+from clusterdns.plugins.base import Sees
 from clusterdns.plugins.forward.exchange import asked as as_sent
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.wire.edns import Edns, Option
 from clusterdns.wire.message import parse
 from tests.plugins.asking import Next, parsed, query

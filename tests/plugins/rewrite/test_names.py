@@ -6,7 +6,8 @@ import pytest
 from dnslib import DNAME, QTYPE, RD, RR
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply, Sees
+from clusterdns.plugins.base import Sees
+from clusterdns.plugins.query import Reply
 from clusterdns.wire.question import Question
 from tests.plugins.asking import Next, parsed, query, records, texts
 from tests.plugins.rewrite.rewriting import Printer, asked_for, made, owners, resolved

@@ -3,7 +3,7 @@
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Reply
+from clusterdns.plugins.query import Reply
 from tests.plugins.asking import Next, parsed, query, records
 from tests.plugins.rewrite.rewriting import resolved
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusterdns.plugins.base import Aging, Reply
+from clusterdns.plugins.query import Aging, Reply
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import received
 from tests.plugins.asking import Next, query, records, texts

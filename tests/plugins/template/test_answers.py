@@ -6,7 +6,7 @@ import pytest
 from dnslib import QTYPE
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.base import Query, Reply
+from clusterdns.plugins.query import Query, Reply
 from clusterdns.plugins.template import plugin
 from clusterdns.wire.edns import Option
 from clusterdns.wire.question import Question
