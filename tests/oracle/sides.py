@@ -5,15 +5,19 @@ docs/differences.md, so a difference that a rule prescribes is required and not 
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import aiohttp
 import dns.message
 import pytest
+from prometheus_client.metrics_core import Metric
 
+from tests.metering import read
 from tests.oracle.ages import NEW, Ages, Span, aged, ages, may_differ
 from tests.oracle.answers import UNREADABLE, Answer, Opt, Record, Section
 from tests.oracle.asking import Question
@@ -49,6 +53,7 @@ class Side:
     name: str
     port: int
     folder: Path
+    page: int = 0  # the port of metrics, where the Corefile has them
     upstreams: list[Upstream] = field(default_factory=list)
     spans: dict[Key, list[Span]] = field(default_factory=dict)
     ages: dict[Question, list[Ages]] = field(default_factory=dict)
@@ -86,6 +91,22 @@ class Side:
         first = next(second for second in replied if second >= began)
         return Span(first, max((each.end for each in waiting), default=last + BEHIND_S))
 
+    def filled(self, corefile: str) -> str:
+        """The Corefile with its ports."""
+        ports = {str(n): upstream.port for n, upstream in enumerate(self.upstreams)}
+        ports["page"] = self.page
+        return re.sub(r"@(\d+|page)", lambda at: f"127.0.0.1:{ports[at[1]]}", corefile)
+
+    async def metrics(self) -> dict[str, Metric]:
+        """The families of its page; ports are @dns, and @0, @1 ... for those of the upstreams."""
+        address = f"http://127.0.0.1:{self.page}/metrics"
+        async with aiohttp.ClientSession() as client, client.get(address) as reply:
+            text = await reply.text()
+        ports = {self.port: "@dns"} | {up.port: f"@{n}" for n, up in enumerate(self.upstreams)}
+        for port, name in ports.items():
+            text = text.replace(f':{port}"', f':{name}"')
+        return read("".join(line for line in text.splitlines(True) if "coredns_" in line))
+
     def log(self) -> list[str]:
         """Its output so far, line by line."""
         return (self.folder / f"{self.name}.log").read_text(errors="replace").splitlines()
@@ -100,16 +121,16 @@ async def sides(
 ) -> AsyncIterator[Sides]:
     """CoreDNS and clusterdns, each with upstreams of these scripts.
 
-    corefile: where @0, @1 ... stand for the upstreams; a block for `ready` is added.
+    corefile: where @0, @1 ... stand for the upstreams, and @page for the port of metrics; a block
+        for `ready` is added.
     """
     async with AsyncExitStack() as stack:
         found = []
         for name, command in (("coredns", coredns_command), ("clusterdns", _ours)):
-            side = Side(name, free_port(), folder)
-            text = corefile
-            for number, script in enumerate(scripts):
+            side = Side(name, free_port(), folder, free_port())
+            for script in scripts:
                 side.upstreams.append(await stack.enter_async_context(upstream(script)))
-                text = text.replace(f"@{number}", f"127.0.0.1:{side.upstreams[-1].port}")
+            text = side.filled(corefile)
             ready, path = free_port(), folder / f"Corefile.{name}"
             path.write_text(
                 f"{first}.test {{\n bind 127.0.0.1\n ready 127.0.0.1:{ready}\n}}\n{text}"

@@ -69,13 +69,14 @@ class Key(NamedTuple):
 class Upstream:
     """One upstream on a port of its own.
 
-    replied: the monotonic second of each reply.
+    replied: the monotonic second of each reply. heard: that of each query, with its name.
     """
 
     script: Script
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
     replied: dict[Key, list[float]] = field(default_factory=dict)
+    heard: list[tuple[float, str]] = field(default_factory=list)
 
     def replies(self, octets: bytes, transport: str) -> tuple[float, list[bytes]]:
         """When, and what: none, one or several messages."""
@@ -89,6 +90,7 @@ class Upstream:
         flags = dns.flags.to_text(query.flags)
         seen = Seen(str(asked.name), kind, int(asked.rdclass), flags, opt_of(query), transport)
         self.seen.append(seen)
+        self.heard.append((time.monotonic(), seen.name.lower()))
         label = str(asked.name).lower().partition(".")[0].partition("-")[0]
         said = self.script.get(f"{label} {kind}") or self.script.get(label) or self.script[""]
         if said.only and said.only != transport:
