@@ -16,6 +16,7 @@ from clusterdns.plugins.lines import nearest
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
+from clusterdns.wire.message import NOERROR, REFUSED
 from clusterdns.wire.texts import type_number
 
 T = TypeVar("T")
@@ -23,7 +24,6 @@ Action = Literal["allow", "block", "filter", "drop"]
 SECTIONS = ("type", "net")
 EVERY = "*"
 ANY_TYPE = 0  # what "None" is as a type: CoreDNS takes it for all types
-NOERROR, REFUSED = 0, 5
 BLOCKED, FILTERED = 15, 17  # INFO-CODEs, RFC 8914 sections 4.16 and 4.18
 
 _LABELS = ("server", "zone", "view")

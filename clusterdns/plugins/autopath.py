@@ -17,12 +17,12 @@ from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.order import NOT_PASSED
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
+from clusterdns.wire.message import NXDOMAIN, SERVFAIL
 from clusterdns.wire.question import Question
 from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.view import View
 
 OWN_RESOLV_CONF = Path("/etc/resolv.conf")  # what a pod's search list ends with: its node's
-SERVFAIL, NXDOMAIN = 2, 3
 
 Labels = tuple[bytes, ...]  # lower-case, without the root's
 Peer = tuple[str, int]

@@ -14,14 +14,13 @@ from clusterdns.metrics import Counter
 from clusterdns.plugins.base import Plugin, Sees, Setup
 from clusterdns.plugins.lines import first_argument, read_options
 from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.wire.message import IN, NXDOMAIN
 from clusterdns.wire.question import Question
 
 WELL_KNOWN = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 SIZES = range(32, 97, 8)  # CoreDNS's; RFC 6052 section 2.2 has no 72, 80 and 88
 NO_BITS = 8  # the octet of an address that must be zero, RFC 6052 section 2.2
 TTL_WITHOUT_SOA = 600  # seconds, the most; RFC 6147 section 5.1.7
-IN = 1
-NOERROR, NXDOMAIN = 0, 3
 
 translated = Counter(
     "coredns_dns64_requests_translated_total", "Queries answered with made addresses.", ("server",)

@@ -11,6 +11,7 @@ from clusterdns.corefile.values import arguments, duration, integer, no_argument
 from clusterdns.plugins.base import Plugin, Sees, Setup
 from clusterdns.plugins.lines import read_options
 from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.wire.message import SERVFAIL
 from clusterdns.wire.names import MAX_NAME
 
 USUAL = 2  # every second one
@@ -18,7 +19,6 @@ DELAY_S = 0.1
 MOST = (1 << 31) - 1
 LARGE = 30  # records, which need more than 512 octets
 READY = (3, 4)  # numbers of queries with which it says that it is ready, to test `ready` with
-SERVFAIL = 2
 # Of the SOA record, CoreDNS's.
 SERVER = DNSLabel((b"sns", b"dns", b"icann", b"org"))
 HOSTMASTER = DNSLabel((b"noc", b"dns", b"icann", b"org"))

@@ -12,10 +12,9 @@ from clusterdns.plugins.base import Plugin, Setup
 from clusterdns.plugins.lines import choice, read_options
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
+from clusterdns.wire.message import IN, NXDOMAIN
 from clusterdns.wire.question import Question
 
-IN = 1
-NXDOMAIN = 3
 TTL = 604800  # seconds, a week: none of this ever changes
 LOCALHOST = DNSLabel((b"localhost",))
 HOSTMASTER = DNSLabel((b"root", b"localhost"))

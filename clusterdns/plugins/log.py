@@ -21,7 +21,7 @@ from clusterdns.plugins.lines import choice, read_options
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import Edns
-from clusterdns.wire.message import OPCODE
+from clusterdns.wire.message import NOERROR, NOTIMP, NXDOMAIN, OPCODE, SERVFAIL
 from clusterdns.wire.question import HEADER, Question
 from clusterdns.wire.sizes import plain_size
 from clusterdns.wire.texts import class_text, rcode_text, type_text
@@ -264,7 +264,6 @@ _VALUES: dict[str, Piece] = {
     "{>rflags}": _flags,
 }
 
-NOERROR, SERVFAIL, NXDOMAIN, NOTIMP = 0, 2, 3, 4
 # Of all other types it is error. NODATA without SOA is NOERROR.
 _CLASS = {"NOERROR": "success", "DELEGATION": "success", "NXDOMAIN": "denial", "NODATA": "denial"}
 

@@ -19,9 +19,10 @@ from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
+from clusterdns.wire.message import REFUSED
 from clusterdns.wire.question import Question
 
-HINFO, REFUSED = 13, 5
+HINFO = 13
 BITS = 62  # of each of the two random numbers in a probe's name, as in CoreDNS
 TRY_S = 30.0  # for a first reply, as in CoreDNS; upstreams may start later than we
 PAUSE_S = 1.0  # between the probes of these seconds

@@ -15,12 +15,12 @@ from clusterdns.corefile.names import zone_labels
 from clusterdns.errors import ResolveError, SourceError
 from clusterdns.plugins.base import Plugin, ZoneCopy
 from clusterdns.plugins.query import Query, Reply, Resolve
+from clusterdns.wire.message import REFUSED
 from clusterdns.wire.question import Question
 from clusterdns.zone.authority import NXDOMAIN, SERVFAIL, Authority
 from clusterdns.zone.index import Key
 from clusterdns.zone.masterfile import Zone, read
 
-REFUSED = 5
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)
 
 

@@ -15,11 +15,11 @@ from clusterdns.plugins.passage import Told
 from clusterdns.plugins.query import Query, Reply
 from clusterdns.plugins.waiter import Waiter
 from clusterdns.plugins.zones import Zones
+from clusterdns.wire.message import REFUSED
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.received import Received
 
-REFUSED = 5
 # The client must have SERVFAIL before its own 5 s are over (resolv.conf, `timeout`).
 MARGIN_S = 0.1
 

@@ -20,13 +20,12 @@ from clusterdns.plugins.lines import once
 from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
+from clusterdns.wire.message import IN, SERVFAIL
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.zone.grammar import is_reverse, reverse_address
 from clusterdns.zone.index import Key
 
-IN = 1
-SERVFAIL = 2
 FAMILIES = {QTYPE.A: 4, QTYPE.AAAA: 6}  # IP versions
 
 log = logging.getLogger(__name__)

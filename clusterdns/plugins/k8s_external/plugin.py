@@ -15,6 +15,7 @@ from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
 from clusterdns.wire.edns import STALE_ANSWER
+from clusterdns.wire.message import IN, NXDOMAIN, REFUSED, SERVFAIL
 from clusterdns.wire.question import Question
 from clusterdns.zone.external import External, ExternalOptions, Hosted, NxServer
 from clusterdns.zone.external_transfer import external_records
@@ -23,8 +24,6 @@ from clusterdns.zone.grammar import is_reverse
 from clusterdns.zone.index import SYNCED
 from clusterdns.zone.view import STALE_TTL, View
 
-SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
-IN = 1
 ANY_TTL = 1 << 31  # none is higher
 
 

@@ -22,6 +22,7 @@ from clusterdns.plugins.query import Label, Query, Reply, Resolve
 from clusterdns.plugins.zones import Zones
 from clusterdns.wire import packed
 from clusterdns.wire.edns import STALE_ANSWER
+from clusterdns.wire.message import IN, NXDOMAIN, REFUSED, SERVFAIL
 from clusterdns.wire.names import labels_of
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
@@ -34,8 +35,6 @@ from clusterdns.zone.records import SOA_TTL_LIMIT, soa
 from clusterdns.zone.transfer import zone_records
 from clusterdns.zone.view import STALE_TTL, View, ZoneOptions
 
-SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
-IN = 1
 WAITING_S = 0.5  # between two lines that say we wait, as CoreDNS
 _SOA = QTYPE.SOA
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)  # `transfer` answers them, before they come here

@@ -24,11 +24,11 @@ from clusterdns.plugins.template.options import (
 )
 from clusterdns.plugins.template.records import record
 from clusterdns.plugins.template.values import EvaluationError
+from clusterdns.wire.message import SERVFAIL
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_text, type_text
 
-SERVFAIL = 2
 ANY = 255  # class and type
 CHASED = (QTYPE.A, QTYPE.AAAA)  # types for which the target of a CNAME is looked up
 

@@ -14,12 +14,12 @@ from dns.rdatatype import RdataType
 from dnslib import QTYPE, RD, RDMAP, RR, BimapError, BufferError, DNSBuffer, DNSError
 
 from clusterdns.errors import ResolveError
+from clusterdns.wire.message import IN
 from clusterdns.wire.question import Question
 from clusterdns.wire.texts import class_number, type_number
 from clusterdns.zone.tokens import Tokens
 
 DEFAULT_TTL = 3600  # seconds, CoreDNS's
-IN = 1
 MOST_NUMBER = 0xFFFF  # of a class or type, RFC 1035 section 4.1.3
 _KEPT = 1024  # texts: many templates write the same again and again
 
