@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from clusterdns.app import server as app_server
 from tests.beside import until
+from tests.plugins.forward.http2_server import Exchange, doh2
 from tests.plugins.forward.stubs import ADDRESS, HOST, reply, upstream, with_address
 from tests.plugins.forward.test_https import doh, said
 from tests.plugins.forward.test_streams import CA
@@ -87,3 +89,50 @@ async def test_a_reload_takes_another_one(tmp_path: Path, caplog: pytest.LogCapt
         first.gate.set()
         assert await waiting in {ADDRESS, OTHER}
     assert len(first.asked) == 2
+
+
+async def test_a_reload_while_http2_is_busy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first was asked before is answered, too; then nothing is left of its connection."""
+    caplog.set_level("INFO", "clusterdns")
+    monkeypatch.setattr(app_server, "QUERY_TIME_S", 0.5)  # then it is told to end
+    async with (
+        doh2() as first,
+        doh2(lambda asked: said(reply(asked, f"{asked.name} 30 IN A {OTHER}"))) as other,
+        started(tmp_path, corefile=corefile(first.port)) as ours,
+    ):
+        server = Reloaded(ours, tmp_path, caplog)
+        assert await answer(ours.at, "a.test") == ADDRESS
+        held: list[Exchange] = []
+        first.take = held.append
+        waiting = [asyncio.create_task(answer(ours.at, f"b{n}.test")) for n in range(20)]
+        await until(lambda: len(held) == 20)
+        await server.to(corefile(other.port))
+        assert await answer(ours.at, "c.test") == OTHER
+        for each in held:
+            each.answer()
+        assert set(await asyncio.gather(*waiting)) <= {ADDRESS, OTHER}
+        await until(lambda: not first.open)
+    assert len(first.asked) == 21
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_the_end_with_queries_under_way(tmp_path: Path, version: int) -> None:
+    """They are answered, and no connection is left for the upstream to wait for."""
+    async with doh2() as server, doh() as plain:
+        port = server.port if version == 2 else plain.port
+        async with started(tmp_path, corefile=corefile(port)) as ours:
+            assert await answer(ours.at, "a.test") == ADDRESS
+            plain.gate.clear()
+            held: list[Exchange] = []
+            server.take = held.append
+            waiting = [asyncio.create_task(answer(ours.at, f"b{n}.test")) for n in range(20)]
+            await until(lambda: len(held) + len(plain.asked[1:]) == 20)
+            ours.app.lifecycle.stop()
+            await asyncio.sleep(0)
+            for each in held:
+                each.answer()
+            plain.gate.set()
+            assert await asyncio.gather(*waiting) == [ADDRESS] * 20
+        await until(lambda: not server.open)
