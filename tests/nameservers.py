@@ -35,6 +35,7 @@ server:
     pidfile: ""
     server-count: 1
     rrl-ratelimit: 0
+    xfrd-reload-timeout: 0
 remote-control:
     control-enable: no
 """

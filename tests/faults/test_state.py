@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from clusterdns.cluster.state import Kept, State, writes
 from clusterdns.zone.index import Index
 from tests.apiserver.faults import Call, Fault
 from tests.apiserver.server import ApiServer
-from tests.beside import beside
+from tests.beside import PATIENCE_S, beside, until
 from tests.cluster.following import IMPATIENT, View, truth
 from tests.objects import endpoint, endpoint_slice, namespace, random_cluster, service
 
@@ -152,17 +153,23 @@ async def test_an_api_that_dies_while_it_is_listed(tmp_path: Path) -> None:
 
 async def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events are taken, and so queries answered, while it writes."""
-    monkeypatch.setattr(os, "fsync", lambda number: time.sleep(0.3))
+    writing, go_on = threading.Event(), threading.Event()
+
+    def stuck(number: int) -> None:
+        writing.set()
+        assert go_on.wait(PATIENCE_S), "nobody had a turn meanwhile"
+
+    monkeypatch.setattr(os, "fsync", stuck)
     async with ApiServer(CLUSTER) as api, kept(api.url, tmp_path) as view:
-        await view.until_synced()
-        longest = last = 0.0
-        ends = time.perf_counter() + 0.8
-        while (now := time.perf_counter()) < ends:
-            longest, last = max(longest, now - (last or now)), now
-            await api.put(service("shop", f"w{int(now * 100) % 50}", "10.0.0.9"))
-            await asyncio.sleep(0.001)
-        assert longest < 0.25  # about 5 ms; a loaded machine may be slow
-        await view.until_true(api)
+        try:
+            await until(writing.is_set)
+            for number in range(50):
+                await api.put(service("shop", f"w{number}", "10.0.0.9"))
+            await view.until_true(api)
+            assert not contents(tmp_path)
+        finally:
+            go_on.set()
+        await until(lambda: contents(tmp_path))
 
 
 WRITER = """
@@ -234,7 +241,7 @@ async def test_the_folder_goes_away_and_comes_back(tmp_path: Path) -> None:
     async with ApiServer(CLUSTER) as api, kept(api.url, folder) as view:
         await view.until_synced()
         before = writes.values["failed",]
-        await becomes_written(folder)
+        await until(lambda: contents(folder))
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
@@ -245,13 +252,5 @@ async def test_the_folder_goes_away_and_comes_back(tmp_path: Path) -> None:
                 break
             await asyncio.sleep(0.005)
         folder.unlink()
-        await becomes_written(folder)
+        await until(lambda: contents(folder))
         await view.until_true(api)
-
-
-async def becomes_written(folder: Path) -> None:
-    for _ in range(1000):
-        if contents(folder):
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"nothing was written to {folder}")

@@ -157,9 +157,8 @@ async def asked(server: Master, count: int) -> None:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times of tests."""
-    monkeypatch.setattr(follower, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(follower, "LONGEST_PAUSE", 0.05)
+    """Times of tests: fifty looks in a second of a SOA record. Expiry takes as long as it says."""
+    monkeypatch.setattr(follower, "FIRST_PAUSE", 1.0)
+    monkeypatch.setattr(follower, "LONGEST_PAUSE", 2.5)
     monkeypatch.setattr(follower, "NOTIFY_GAP", 0.05)
-    monkeypatch.setattr(follower, "REFRESH_JITTER", 0.01)
-    monkeypatch.setattr(follower, "RETRY_JITTER", 0.01)
+    monkeypatch.setattr(follower, "_jittered", lambda seconds, most: seconds / 50)

@@ -18,6 +18,7 @@ from tests.nameservers import needs_nsd, nsd
 from tests.plugins.asking import Next, Told, fault, query
 from tests.plugins.primary import (
     ZONE,
+    Master,
     ask,
     asked,
     becomes,
@@ -33,6 +34,9 @@ from tests.scenarios.asking import becomes as changed
 
 __all__ = ["soon"]
 pytestmark = pytest.mark.usefixtures("soon")
+
+Spoil = Callable[[list[bytes]], list[bytes]]
+NOT_PATCHED = follower._jittered  # as it is outside of tests
 
 
 class TestOptions:
@@ -122,13 +126,14 @@ class TestFollowing:
             assert (down.asked, second.asked) == (["AXFR"], [])
 
     async def test_refreshed(self) -> None:
+        told = Told()
         async with master() as server:
             server.refresh = 1
-            async with running(secondary(of(server))) as plugin:
-                await becomes(plugin, version(1))
-                server.serial = 2
+            server.spoil = then(server, lambda sent: sent, refresh=3600)
+            async with running(secondary(of(server), told.setup())) as plugin:
                 await becomes(plugin, version(2))
             assert server.asked == ["AXFR", "SOA", "AXFR"]
+        assert told.changed == ["example.org."] * 2
 
     async def test_not_newer_is_not_fetched(self) -> None:
         async with master() as server:
@@ -136,9 +141,9 @@ class TestFollowing:
             async with running(secondary(of(server))) as plugin:
                 await becomes(plugin, version(2))
                 server.serial = 1
-                await asked(server, 3)
+                await asked(server, len(server.asked) + 2)
                 assert await ask(plugin) == version(2)
-            assert server.asked == ["AXFR", "SOA", "SOA"]
+            assert server.asked == ["AXFR", *["SOA"] * (len(server.asked) - 1)]
 
     async def test_expired_and_back(self, caplog: pytest.LogCaptureFixture) -> None:
         told = Told()
@@ -156,21 +161,28 @@ class TestFollowing:
 
     async def test_expired_while_a_primary_takes_its_time(self) -> None:
         async with master() as server:
-            server.refresh, server.retry, server.expire = 1, 1, 2
+            server.refresh = server.retry = server.expire = 1
+            server.spoil = then(server, lambda sent: sent[:1])
             async with running(secondary(of(server))) as plugin:
                 await becomes(plugin, version(1))
-                server.serial = 2
-                server.spoil = lambda sent: sent[:1]
                 await becomes(plugin, "SERVFAIL")
                 assert server.asked == ["AXFR", "SOA", "AXFR"]
 
-    async def test_times_of_zero(self) -> None:
+    async def test_times_of_zero(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waited: list[float] = []
+
+        def wait(seconds: float, most: float) -> float:
+            waited.append(seconds)
+            return 60.0
+
+        monkeypatch.setattr(follower, "_jittered", wait)
         async with master() as server:
             server.refresh = server.retry = server.expire = 0
             async with running(secondary(of(server))) as plugin:
                 await becomes(plugin, version(1))
-                await asyncio.sleep(0.1)
-                assert len(server.asked) == 1
+                await asyncio.sleep(0)
+                assert server.asked == ["AXFR"]
+                assert waited == [1]
 
     async def test_one_that_stops_in_the_middle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(primaries, "SILENCE_S", 0.05)
@@ -207,7 +219,27 @@ class TestFollowing:
             assert await ask(after) == "SERVFAIL"
 
 
-SPOILT: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+def then(server: Master, spoil: Spoil, **changed: int) -> Spoil:
+    """Lets the first transfer pass; behind it are another version, this way and these times."""
+
+    def first(sent: list[bytes]) -> list[bytes]:
+        server.serial += 1
+        server.spoil = spoil
+        vars(server).update(changed)
+        return sent
+
+    return first
+
+
+def test_pauses_are_longer_by_chance_and_never_shorter() -> None:
+    """Or all replicas would ask at the same moment; by a half at most."""
+    for seconds, most, longest in ((1.0, 300.0, 1.5), (3600.0, 300.0, 3900.0)):
+        pauses = {NOT_PATCHED(seconds, most) for _ in range(50)}
+        assert len(pauses) > 40
+        assert all(seconds <= pause <= longest for pause in pauses)
+
+
+SPOILT: dict[str, Spoil] = {
     "another id": lambda sent: [bytes([sent[0][0] ^ 1]) + sent[0][1:], *sent[1:]],
     "no reply": lambda sent: [sent[0][:2] + b"\0" + sent[0][3:]],
     "no SOA record at the begin": lambda sent: sent[1:],
@@ -232,7 +264,7 @@ def _joined(first: bytes, second: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-async def test_what_is_no_zone(spoil: Callable[[list[bytes]], list[bytes]]) -> None:
+async def test_what_is_no_zone(spoil: Spoil) -> None:
     async with master() as server:
         server.spoil = spoil
         with pytest.raises(UpstreamError, match=rf"^127\.0\.0\.1:{server.port}: "):

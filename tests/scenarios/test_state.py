@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,6 +34,7 @@ SHOP = [
 ]
 Z = "shop.svc.cluster.local"
 WEB = f"web.{Z}"
+LEAVES = ("-drain", "0s")  # at once when it is told
 
 
 class Reply(NamedTuple):
@@ -60,8 +62,20 @@ async def told(at: At, name: str, qtype: str = "A", edns: bool = True) -> Reply:
     return Reply(text, records[0].ttl if records else None, int(errors[0]) if errors else None)
 
 
+# `clusterdns` that writes its state after 50 ms without a change, not 2 s.
+BRISK = """
+import functools, sys
+from clusterdns.cluster import schedule, state
+state.Pace = functools.partial(schedule.Pace, quiet=0.05)
+from clusterdns.cli import main
+sys.exit(main())
+"""
+
+
 @asynccontextmanager
-async def serving(folder: Path, api: ApiServer, *flags: str) -> AsyncIterator[Running]:
+async def serving(
+    folder: Path, api: ApiServer, *flags: str, brisk: bool = True
+) -> AsyncIterator[Running]:
     """A process that follows the API server, wherever that is, with its state in the folder."""
     ready = free_port()
     (folder / "Corefile").write_text(f"""\
@@ -74,7 +88,9 @@ async def serving(folder: Path, api: ApiServer, *flags: str) -> AsyncIterator[Ru
     }}
 }}
 """)
-    async with running("-conf", folder / "Corefile", "-state", folder / "state", *flags) as process:
+    program = ("-c", BRISK) if brisk else ("-m", "clusterdns")
+    words = ("-conf", folder / "Corefile", "-state", folder / "state")
+    async with running(*program, *words, *flags, program=sys.executable) as process:
         yield Running(process, await process.listening(), ready)
 
 
@@ -157,7 +173,7 @@ async def never_missing(at: At, enough: asyncio.Event) -> int:
 
 async def test_what_changed_last_is_written_at_the_end(tmp_path: Path) -> None:
     """SIGTERM right after a change: nobody waited for a quiet moment."""
-    async with ApiServer(SHOP) as api, serving(tmp_path, api, "-drain", "0s") as server:
+    async with ApiServer(SHOP) as api, serving(tmp_path, api, *LEAVES, brisk=False) as server:
         await server.process.line("dig @")
         await written(tmp_path)
         await api.put(service("shop", "last", "10.96.0.9"))
@@ -174,7 +190,7 @@ async def test_a_state_that_was_not_listed_grows_old(tmp_path: Path) -> None:
     async with ApiServer(SHOP) as api, serving(tmp_path, api) as server:
         await server.process.line("dig @")
         before = await written(tmp_path)
-    async with serving(tmp_path, api, "-drain", "0s") as server:
+    async with serving(tmp_path, api, *LEAVES) as server:
         await server.process.line("state: answering from 6 objects")
         server.process.send(signal.SIGTERM)
         assert await server.process.exit_code() == 0

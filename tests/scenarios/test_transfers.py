@@ -13,6 +13,7 @@ import dns.xfr
 import dns.zone
 import pytest
 
+from clusterdns.plugins.secondary import follower
 from tests.certificates import client_context, make, make_ca, needs_openssl
 from tests.corner_cases import corner_cases
 from tests.nameservers import needs_nsd, nsd
@@ -227,8 +228,11 @@ MORE = {"alone": "", "behind others": "cache\nerrors\nlog\nmetadata\nrewrite nam
 
 
 @pytest.mark.parametrize("more", MORE.values(), ids=MORE)
-async def test_a_change_goes_from_server_to_server(more: str, tmp_path: Path) -> None:
+async def test_a_change_goes_from_server_to_server(
+    more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """NOTIFY, then AXFR, and what was kept of answers is dropped; the SOA record says an hour."""
+    monkeypatch.setattr(follower, "NOTIFY_GAP", 0.05)
     async with chained(tmp_path, more) as (_, second):
 
         async def now() -> str:

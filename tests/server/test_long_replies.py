@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import math
+import socket
 import weakref
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -68,6 +69,18 @@ async def asking(*plugins: Plugin, **limits: float) -> AsyncIterator[tuple[TcpCl
     bounds = TcpLimits(**limits)  # type: ignore[arg-type]
     async with serving(block, limits=bounds) as listener, tcp(listener.addresses[0]) as client:
         yield client, listener
+
+
+async def asked_by_one_who_does_not_read(client: TcpClient, listener: Listener) -> None:
+    """Asks for all records, with small buffers on the way: those of the kernel hold megabytes."""
+    await client.ask(query(f"a1.{ZONE}"))  # so that the server has the connection
+    [connection] = listener._tcp[0].connections
+    assert connection._transport is not None
+    for end in (client.writer.transport, connection._transport):
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 1 << 14)
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await client.send(AXFR)
 
 
 async def received(client: TcpClient, count: int) -> int:
@@ -140,8 +153,7 @@ async def test_a_client_that_sends_no_more_gets_all() -> None:
 async def test_nothing_is_made_for_a_client_that_does_not_read() -> None:
     records = Records(10_000_000)
     async with asking(Long(records), write_s=60.0) as (client, listener):
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await client.send(AXFR)
+        await asked_by_one_who_does_not_read(client, listener)
         left = -1
         while left != records.left:
             left = records.left
@@ -153,8 +165,7 @@ async def test_nothing_is_made_for_a_client_that_does_not_read() -> None:
 
 async def test_a_client_that_does_not_read_is_left() -> None:
     async with asking(Long(Records(10_000_000)), write_s=0.05) as (client, listener):
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await client.send(AXFR)
+        await asked_by_one_who_does_not_read(client, listener)
         async with asyncio.timeout(5):
             await listener._tcp[0]._all_gone()
 
