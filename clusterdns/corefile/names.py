@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 
 MAX_LABEL = 63  # octets, RFC 1035 section 2.3.4
 MAX_NAME = 255  # octets with length octets and root, RFC 1035 section 2.3.4
@@ -77,6 +78,21 @@ def reverse_zones(cidr: str) -> list[str]:
     rest = address.max_prefixlen - parts * unit
     first = int(address) >> (rest + free) << free
     return [_reverse_zone(first + i, parts, unit) for i in range(1 << free)]
+
+
+class AddressPort(NamedTuple):
+    """Where somebody is to be reached."""
+
+    host: str  # an IP address, an IPv6 one perhaps with a scope
+    port: int
+
+    def __str__(self) -> str:
+        return host_and_port(self.host, self.port)
+
+    @property
+    def address(self) -> IPv4Address | IPv6Address | None:
+        """Without the scope, whatever the spelling: what messages come from."""
+        return parse_address(self.host.partition("%")[0])
 
 
 def bracketed(host: str) -> str:

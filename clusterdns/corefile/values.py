@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 from clusterdns.corefile.keys import MAX_PORT, word_zones
 from clusterdns.corefile.lexer import Token
-from clusterdns.corefile.names import parse_address, parse_cidr
+from clusterdns.corefile.names import AddressPort, parse_address, parse_cidr
 from clusterdns.corefile.tree import Directive
 from clusterdns.errors import ConfigError
 
@@ -153,7 +153,7 @@ def host_port(token: Token, default_port: int | None = None) -> tuple[str, int]:
     return host, int(port)
 
 
-def address_port(token: Token, default_port: int) -> tuple[str, int]:
+def address_port(token: Token, default_port: int) -> AddressPort:
     """An IP address, and a port unless it is the usual one: 10.0.0.1, 10.0.0.1:53, fd00::1,
     [fd00::1]:53. An IPv6 address may have a scope, as in fe80::1%eth0, which is kept."""
     scope = _SCOPE.search(token.text)
@@ -161,7 +161,7 @@ def address_port(token: Token, default_port: int) -> tuple[str, int]:
     host, port = host_port(token._replace(text=plain), default_port)
     if parse_address(host) is None:
         raise ConfigError(f"{token.text!r} is no IP address, with or without :PORT", token.place)
-    return host + (scope[0] if scope else ""), port
+    return AddressPort(host + (scope[0] if scope else ""), port)
 
 
 def _nanoseconds(token: Token) -> int:

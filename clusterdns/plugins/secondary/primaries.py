@@ -4,8 +4,6 @@ What they send is parsed in a thread, message by message: dnspython takes 50 ms 
 """
 
 import asyncio
-from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
 
 import dns.asyncquery
 import dns.exception
@@ -17,7 +15,7 @@ import dns.rdatatype
 import dns.xfr
 import dns.zone
 
-from clusterdns.corefile.names import host_and_port, parse_address
+from clusterdns.corefile.names import AddressPort
 from clusterdns.errors import SourceError, UpstreamError
 from clusterdns.zone.masterfile import Zone, made_of
 
@@ -26,19 +24,8 @@ SILENCE_S = 10.0  # before and between the messages of a transfer
 WHOLE_S = 3600.0  # for all of them
 
 
-class Primary(NamedTuple):
+class Primary(AddressPort):
     """A server that has the zone."""
-
-    host: str  # an IP address, an IPv6 one perhaps with a scope
-    port: int
-
-    def __str__(self) -> str:
-        return host_and_port(self.host, self.port)
-
-    @property
-    def address(self) -> IPv4Address | IPv6Address | None:
-        """What its messages come from, whatever the spelling."""
-        return parse_address(self.host.partition("%")[0])
 
     async def serial(self, origin: str) -> int:
         """The serial of its SOA record. Raises UpstreamError."""

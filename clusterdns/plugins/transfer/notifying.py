@@ -11,7 +11,7 @@ import dns.message
 import dns.opcode
 import dns.rcode
 
-from clusterdns.plugins.transfer.options import Target
+from clusterdns.corefile.names import AddressPort
 
 TRIES = 3  # CoreDNS's, and so is the next; RFC 1996 would go on for minutes
 ANSWER_S = 2.0
@@ -24,7 +24,7 @@ class Notice(NamedTuple):
     """A zone has changed, and this server wants to know."""
 
     zone: str  # absolute, presentation form
-    target: Target
+    target: AddressPort
     source: str | None  # the address to tell it from
 
 

@@ -1,8 +1,6 @@
 """The lines of `transfer`."""
 
-from typing import NamedTuple
-
-from clusterdns.corefile.names import host_and_port, parse_address
+from clusterdns.corefile.names import AddressPort, parse_address
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import (
     address,
@@ -19,26 +17,17 @@ EVERYBODY = "*"
 PORT = 53
 
 
-class Target(NamedTuple):
-    """A secondary server: who may have the zones, and who is told of changes."""
-
-    host: str  # an IP address, an IPv6 one perhaps with a scope
-    port: int
-
-    def __str__(self) -> str:
-        return host_and_port(self.host, self.port)
-
-
 class Stanza:
     """One `transfer`.
 
-    targets: those with an address. source: the address that they are told from; None: any.
+    targets: secondary servers with an address: they may have the zones, and are told of changes.
+    source: the address that they are told from; None: any.
     """
 
     def __init__(self, directive: Directive, setup: Setup) -> None:
         """Raises ConfigError; faults in the block are kept in setup.faults."""
         self.zones = zone_names(directive.arguments, setup.zones, setup.warnings)
-        self.targets: list[Target] = []
+        self.targets: list[AddressPort] = []
         self.source: str | None = None
         self._everybody = False
         faults = len(setup.faults)
@@ -47,7 +36,7 @@ class Stanza:
             raise ConfigError(
                 "transfer needs `to` with those who may have it", directive.name.place
             )
-        self._clients = {parse_address(_unscoped(target.host)) for target in self.targets}
+        self._clients = {target.address for target in self.targets}
 
     def allows(self, client: str) -> bool:
         """Whether this address, without scope, may have the zones."""
@@ -58,14 +47,10 @@ class Stanza:
             if word.text == EVERYBODY:
                 self._everybody = True
             else:
-                self.targets.append(Target(*address_port(word, PORT)))
+                self.targets.append(address_port(word, PORT))
 
     def _source(self, line: Directive) -> None:
         word = one_argument(line)
         if self.source is not None:
             raise ConfigError(f"there is a source already, {self.source}", word.place)
         self.source = str(address(word))
-
-
-def _unscoped(host: str) -> str:
-    return host.partition("%")[0]
