@@ -89,8 +89,7 @@ def survey(found: Received, question: Question | Plain, unix: int | None = None)
         ttls_at.append(at + 4)
         rdata = at + 10
         at = rdata + length
-        ttl = ttl if ttl < _SIGNED_MOST else 0  # RFC 2181 section 8
-        limit = ttl
+        limit = ttl  # with its highest bit set, it is a long one: RFC 8767 section 4
         if number < answer:
             links.append((owner, rtype, rclass, rdata))
         elif number < authority:

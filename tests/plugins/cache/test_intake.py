@@ -140,9 +140,9 @@ CASES = {
     "TTL 0": Case(
         about("example.org.", answer="example.org. 0 IN A 127.0.0.1"), SUCCESS, 5, "example.org."
     ),
-    "a TTL above 31 bits is none, RFC 2181 section 8": Case(
-        about("example.org.", answer="example.org. 2147483648 IN A 127.0.0.1"),
-        *(SUCCESS, 5, "example.org."),
+    "a TTL above 31 bits is a long one, RFC 8767 section 4": Case(
+        about("example.org.", answer="example.org. 4294967295 IN A 127.0.0.1"),
+        *(SUCCESS, 3600, "example.org."),
     ),
     "another class": Case(
         about("example.org.", answer="example.org. 60 CH A 127.0.0.1"), None, 60, "example.org."
