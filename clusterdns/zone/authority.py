@@ -12,7 +12,8 @@ SERVFAIL, NXDOMAIN, YXDOMAIN = 2, 3, 6
 ASTERISK = b"*"
 MOST_STEPS = 8  # CNAME records one behind the other, CoreDNS's bound
 _OF_EVERY_APEX = frozenset({SOA, NS})
-_SETS_OF_ITS_OWN = frozenset({CNAME_TYPE, NSEC})  # a CNAME record does not stand for these
+# A CNAME record does not stand for these; for what makes a name an apex it may not stand there.
+_BESIDE_ALIASES = frozenset({CNAME_TYPE, NSEC}) | _OF_EVERY_APEX
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class _Walk:
     def _found(self, node: Node, labels: Labels) -> None:
         """The name, or a wildcard for it, exists; labels: the owner of its records."""
         is_alias = CNAME_TYPE in node.rrsets
-        if is_alias and not (self.qtype in _SETS_OF_ITS_OWN and self.qtype in node.rrsets):
+        if is_alias and not (self.qtype in _BESIDE_ALIASES and self.qtype in node.rrsets):
             self.answer.answer += self._records(node, CNAME_TYPE, labels)
             self._follow(node.rrsets[CNAME_TYPE].rdatas[0].label)
             return

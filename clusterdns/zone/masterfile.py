@@ -7,10 +7,12 @@ import io
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import dns.exception
 import dns.name
+import dns.rdata
 import dns.rdataclass
 import dns.rdataset
 import dns.rdatatype
@@ -117,18 +119,17 @@ def read(text: str, origin: Labels, file: str) -> Zone:
     Raises SourceError with file and line of what is wrong.
     """
     name = dns.name.Name((*origin, b""))
-    zone = dns.zone.Zone(name, relativize=False)
+    records = _Records(name)
     tokens = Tokens(_placed_below(text, file), file)
+    reader = _Reader(tokens, dns.rdataclass.IN, records, allow_include=True)
     try:
-        with zone.writer(True) as transaction:
-            reader = _Reader(tokens, dns.rdataclass.IN, transaction, allow_include=True)
-            reader.read()
-        return made_of(zone, file)
+        reader.read()
     except dns.exception.SyntaxError as error:
         raise SourceError(_placed(str(error), reader.tok)) from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
         where, line = reader.tok.where()
         raise SourceError(f"{where}:{line}: {error or type(error).__name__}") from error
+    return _zone(origin, records.nodes(), file)
 
 
 def made_of(zone: dns.zone.Zone, where: str) -> Zone:
@@ -137,11 +138,54 @@ def made_of(zone: dns.zone.Zone, where: str) -> Zone:
     where: it came from, for messages. Raises SourceError if it has no SOA record.
     """
     assert zone.origin is not None
-    origin = tuple(label.lower() for label in zone.origin.labels[:-1])
-    nodes = dict(_nodes(zone))
+    origin = _folded(zone.origin)
+    return _zone(origin, dict(_nodes(zone)), where)
+
+
+def _zone(origin: Labels, nodes: dict[Labels, Node], where: str) -> Zone:
     if origin not in nodes or SOA not in nodes[origin].rrsets:
-        raise SourceError(f"{where}: there is no SOA record of {zone.origin}")
+        name = dns.name.Name((*origin, b""))
+        raise SourceError(f"{where}: there is no SOA record of {name}")
     return Zone(origin, nodes)
+
+
+class _Records(dns.zonefile.RRsetsReaderTransaction):
+    """What a file says, record by record.
+
+    dnspython refuses CNAME records beside others, and of two keeps one. CoreDNS serves such files,
+    and those with one at the apex are not rare: it counts for all types but SOA and NS.
+    """
+
+    def __init__(self, origin: dns.name.Name) -> None:
+        manager = dns.zonefile.RRSetsReaderManager(origin)
+        super().__init__(manager, True, False)  # type: ignore[no-untyped-call] # as dnspython has it
+        self._origin = origin
+        # By name, then type and covered type: the lowest TTL, and rdata in order, each once.
+        self._found: dict[Labels, dict[tuple[int, int], tuple[int, dict[dns.rdata.Rdata, None]]]]
+        self._found = {}
+
+    def check_put_rdataset(self, check: Callable[..., None]) -> None:
+        """Has nothing checked."""
+
+    def add(self, *record: Any) -> None:
+        """Takes a record: name, TTL, rdata."""
+        name, ttl, rdata = record
+        if rdata.rdtype == SOA and name != self._origin:
+            raise ValueError(f"a SOA record of {name}, which is not the zone")
+        rrsets = self._found.setdefault(_folded(name), {})
+        key = int(rdata.rdtype), int(rdata.covers())
+        least, known = rrsets.get(key, (ttl, {}))
+        if rdata.rdtype == SOA:
+            known.clear()  # the last one counts
+        known[rdata] = None
+        rrsets[key] = min(least, ttl), known
+
+    def nodes(self) -> dict[Labels, Node]:
+        """What every name has."""
+        return {
+            name: _node((*key, ttl, rdatas) for key, (ttl, rdatas) in rrsets.items())
+            for name, rrsets in self._found.items()
+        }
 
 
 class _Reader(dns.zonefile.Reader):
@@ -184,15 +228,24 @@ def _placed(message: str, tokens: dns.tokenizer.Tokenizer) -> str:
 
 def _nodes(zone: dns.zone.Zone) -> Iterator[tuple[Labels, Node]]:
     for name, found in zone.nodes.items():
-        node = Node()
-        for rdataset in found:
-            rtype = int(rdataset.rdtype)
-            rrset = RRset(rtype, rdataset.ttl, [_rdata(rtype, each.to_wire()) for each in rdataset])
-            if rtype == RRSIG:
-                node.signatures[int(rdataset.covers)] = rrset
-            else:
-                node.rrsets[rtype] = rrset
-        yield tuple(label.lower() for label in name.labels[:-1]), node
+        rrsets = ((int(each.rdtype), int(each.covers), each.ttl, each) for each in found)
+        yield _folded(name), _node(rrsets)
+
+
+def _node(found: Iterable[tuple[int, int, int, Iterable[dns.rdata.Rdata]]]) -> Node:
+    """What a name has of types, covered types, TTLs and their rdata."""
+    node = Node()
+    for rtype, covers, ttl, rdatas in found:
+        rrset = RRset(rtype, ttl, [_rdata(rtype, each.to_wire()) for each in rdatas])
+        if rtype == RRSIG:
+            node.signatures[covers] = rrset
+        else:
+            node.rrsets[rtype] = rrset
+    return node
+
+
+def _folded(name: dns.name.Name) -> Labels:
+    return tuple(label.lower() for label in name.labels[:-1])
 
 
 def _rdata(rtype: int, octets: bytes | None) -> RD:

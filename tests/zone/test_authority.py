@@ -54,6 +54,8 @@ SOA = ["example.org. 60 SOA ns.example.org. admin.example.org. 5 3600 600 86400 
 A2 = ["a.example.org. 300 A 10.0.0.1", "a.example.org. 300 A 10.0.0.2"]
 A6 = ["a.example.org. 300 AAAA fd00::1"]
 GLUE = ["ns.sub.example.org. 300 A 10.0.1.53"]
+WWW = ["www.example.org. 30 A 10.0.0.1", "www.example.org. 30 A 10.0.0.2"]
+TWO = [f"two.example.org. 300 CNAME {name}.example.org." for name in ("www", "ns")]
 CUT = ["sub.example.org. 300 NS ns.sub.example.org.", "sub.example.org. 300 NS ns.other."]
 
 # Question, rcode, answer, authority, additional.
@@ -318,6 +320,36 @@ def test_who_else_may_know_it(asked: str, absent: bool) -> None:
 def test_chase(asked: str, chase: str | None) -> None:
     found = find(ZONE, asked)
     assert (str(found.chase) if found.chase else None) == chase
+
+
+ALIASES = """@ CNAME www
+www A 10.0.0.1
+www 30 A 10.0.0.2
+www A 10.0.0.1
+a CNAME www
+a TXT "beside"
+two CNAME www
+two CNAME ns
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("example.org. A", ["example.org. 300 CNAME www.example.org.", *WWW]),
+        ("example.org. TXT", ["example.org. 300 CNAME www.example.org."]),
+        ("example.org. CNAME", ["example.org. 300 CNAME www.example.org."]),
+        ("example.org. NS", SERVERS),
+        ("example.org. SOA", [SOA[0].replace(" 60 SOA", " 600 SOA")]),
+        ("a.example.org. TXT", ["a.example.org. 300 CNAME www.example.org."]),
+        ("a.example.org. A", ["a.example.org. 300 CNAME www.example.org.", *WWW]),
+        ("two.example.org. A", [*TWO, *WWW]),
+        ("two.example.org. CNAME", TWO),
+    ],
+)
+def test_aliases_that_should_not_be(asked: str, answer: list[str]) -> None:
+    """RFC 1034 section 3.6.2 forbids these files; CoreDNS serves them."""
+    assert lines(find(HEAD + ALIASES, asked).answer) == answer
 
 
 def test_dname_that_makes_a_name_too_long() -> None:

@@ -97,6 +97,10 @@ ns.sub2.deep IN A 192.0.2.17
 mxout IN MX 5 mail.elsewhere.test.
 mxcname IN MX 5 alias
 two IN NS ns1
+beside IN CNAME www
+beside IN TXT "beside"
+several IN CNAME www
+several IN CNAME alias
 """
 )
 SIGNED = (
@@ -176,6 +180,7 @@ def names_in(text: str, zone: str, dice: Random) -> list[str]:
 
 def zones() -> dict[str, str]:
     texts = {"everything.test": EVERYTHING, "signed.test": SIGNED}
+    texts["alias.test"] = HEAD + "@ IN CNAME www\n@ IN MX 5 www\nwww IN A 192.0.2.1\n"
     texts |= {f"g{seed}.test": generated(Random(seed)) for seed in range(6)}
     return {zone: text.format(zone=zone) for zone, text in texts.items()}
 
@@ -196,8 +201,11 @@ def corefile(folder: Path) -> str:
 
 
 def folded(question: Question, raw: Answer) -> Answer:
-    """D11: names below those that were asked for have the zone file's spelling or the client's."""
-    return in_lower_case(question, raw)
+    """D11: names below those that were asked for have the zone file's spelling or the client's, and
+    so has glue."""
+    found = in_lower_case(question, raw)
+    glue = [record._replace(owner=record.owner.lower()) for record in found.additional]
+    return replace(found, additional=tuple(sorted(glue)))
 
 
 def lowest_ttl(question: Question, raw: Answer) -> Answer:
