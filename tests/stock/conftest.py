@@ -3,7 +3,10 @@
 import pytest
 
 from tests.nameservers import NSD, UNBOUND
+from tests.stock.fixtures import upstreams
 from tests.stock.upstreams import HOW_TO_GET_THEM
+
+__all__ = ["upstreams"]  # in one place: each module that imports it would start its own
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tests.stock.cluster import Z
 from tests.stock.distributions import STOCK
-from tests.stock.fixtures import Both, Served, serving, upstreams
+from tests.stock.fixtures import Both, Served, serving
 from tests.stock.machine import HERE
 from tests.stock.test_served import pytestmark
 
-__all__ = ["pytestmark", "upstreams"]
+__all__ = ["pytestmark"]
 
 OVERRIDE = f"rewrite name exact %s.old.example web.shop.svc.{Z}\n"
 

@@ -13,11 +13,11 @@ from tests import streams
 from tests.scenarios.asking import becomes
 from tests.stock.cluster import Z
 from tests.stock.distributions import STOCK
-from tests.stock.fixtures import Both, serving, upstreams
+from tests.stock.fixtures import Both, serving
 from tests.stock.test_served import pytestmark
 from tests.stock.upstreams import SECURE_NAME
 
-__all__ = ["pytestmark", "upstreams"]
+__all__ = ["pytestmark"]
 
 WEB = f"web.shop.svc.{Z}"
 REVERSE = ".".join([*"0800" + "0" * 16, *"6900", *"0100", *"00df"]) + ".ip6.arpa."

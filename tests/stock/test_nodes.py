@@ -12,11 +12,11 @@ import pytest
 from tests.scenarios.asking import answer
 from tests.stock.cluster import Z
 from tests.stock.distributions import STOCK
-from tests.stock.fixtures import Both, serving, upstreams
+from tests.stock.fixtures import Both, serving
 from tests.stock.test_served import pytestmark
 from tests.stock.upstreams import ZONES, nsd
 
-__all__ = ["pytestmark", "upstreams"]
+__all__ = ["pytestmark"]
 
 WEB = f"web.shop.svc.{Z}"
 LOCAL_DNS = STOCK["AKS LocalDNS"]

@@ -15,11 +15,10 @@ from clusterdns.tools.check import check_corefile
 from tests.scenarios.asking import answer
 from tests.stock.cluster import ANSWERS, Z
 from tests.stock.distributions import STOCK, Stock
-from tests.stock.fixtures import Both, Served, serving, upstreams
+from tests.stock.fixtures import Both, Served, serving
 from tests.stock.machine import ENVIRON, Machine
 from tests.stock.upstreams import needs_upstreams
 
-__all__ = ["upstreams"]
 pytestmark = [
     needs_upstreams,
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8"),
@@ -37,9 +36,9 @@ PODS = {  # 1.10: a name by an address that a pod of the namespace has, and by o
 async def test_stock(name: str, tmp_path: Path, upstreams: Both) -> None:
     stock = STOCK[name]
     async with serving(stock, upstreams, tmp_path) as served:
+        await times_to_live(served)  # first: what `cache` has counts down
         for tcp in (False, True):
             await asked(served, tcp)
-        await times_to_live(served)
         await truncated(served)
         await pages(served)
         if stock.metrics:
