@@ -36,7 +36,6 @@ REFUSED = 5
 BADVERS = 16  # needs an OPT record for its upper bits, RFC 6891 section 6.1.3
 
 _HEADER = struct.Struct("!6H")
-_TYPE_AND_CLASS = struct.Struct("!HH")
 _HEADER_REST = struct.Struct("!5H")  # all behind the id
 # What CoreDNS leaves standing of a query's bits in a reply to what it cannot read.
 _ECHOED = TC | RD | RA | AD | CD
@@ -207,11 +206,7 @@ def encode(
 
 def _start(id: int, flags: int, counts: tuple[int, int, int], question: Question) -> bytes:
     """Header and question."""
-    return (
-        _HEADER.pack(id, flags, 1, *counts)
-        + question.name
-        + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
-    )
+    return _HEADER.pack(id, flags, 1, *counts) + question.section
 
 
 def _packed(edns: Edns | None) -> bytes:

@@ -22,7 +22,6 @@ _ADDRESSES = ((1, 4), (28, 16))  # A and AAAA, and the octets of their rdata
 _MOST = 0xFFFF  # records that a header can tell; 64 KiB hold far fewer
 
 _HEADER = struct.Struct("!6H")
-_TYPE_AND_CLASS = struct.Struct("!HH")
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TIMES = struct.Struct("!5I")  # serial, refresh, retry, expire, minimum
 _POINTER = struct.Struct("!H")
@@ -92,7 +91,7 @@ def _glue(
 
     name: the question's, which stands before the records of `answer`.
     """
-    at = HEADER + len(name) + _TYPE_AND_CLASS.size
+    at = HEADER + len(name) + 4  # type and class
     places = {name: HEADER}
     for record in answer:
         places.setdefault(record[_TARGET:], at + _TARGET)
@@ -122,10 +121,9 @@ def _received(
     additional: Sequence[bytes],
     plain: int,
 ) -> Received:
-    name = question.name
+    asked = question.section
     one, two, three = len(answer), len(authority), len(additional)
     header = _HEADER.pack(0, flags, 1, min(one, _MOST), two, min(three, _MOST))
-    asked = _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
-    octets = b"".join((header, name, asked, *answer, *authority, *additional))
-    start = len(header) + len(name) + len(asked)
+    octets = b"".join((header, asked, *answer, *authority, *additional))
+    start = HEADER + len(asked)
     return Received(octets, flags, rcode, start, len(octets), one, two, three, (), start + plain)

@@ -51,6 +51,11 @@ class Plain:
         self.key = octets[end - 4 : end] + _BITS[flags & CD | do] + name
 
     @property
+    def section(self) -> bytes:
+        """Its question section, as that of a Question is called."""
+        return self.octets[HEADER : self.end]
+
+    @property
     def folded(self) -> bytes:
         """The name, as that of a Question is called."""
         return self.name

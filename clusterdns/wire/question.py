@@ -42,6 +42,11 @@ class Question:
         return cls(octets, qtype, qclass, HEADER + len(octets) + 4)
 
     @property
+    def section(self) -> bytes:
+        """The question section of a message: name, type and class."""
+        return self.name + _TYPE_AND_CLASS.pack(self.qtype, self.qclass)
+
+    @property
     def folded(self) -> bytes:
         """The wire form in lower case: names equal by RFC 4343 have equal ones.
 

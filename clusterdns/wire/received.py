@@ -18,7 +18,6 @@ Sections = tuple[list[RR], list[RR], list[RR]]
 
 _HEADER = struct.Struct("!6H")
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
-_TYPE_AND_CLASS = struct.Struct("!HH")
 _POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
 _RCODE = 0xF
 _QUESTION = b"\xc0\x0c"  # a pointer to the question's name
@@ -112,7 +111,7 @@ def passed_on(
     flags: final, without rcode. rcode: up to 12 bits; above 4 it needs `edns`, else it is SERVFAIL.
     """
     octets, start, end = found.octets, found.start, found.end
-    asked = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
+    asked = question.section
     if octets[HEADER:start] != asked and not _is_same(octets[HEADER:start], asked):
         return None
     opt = b"" if edns is None else edns.pack()

@@ -94,6 +94,7 @@ def says_the_same(octets: bytes) -> None:
     question, edns = message.question, message.edns
     assert (asked.name, asked.qtype, asked.qclass) == (question.name, question.qtype, 1)
     assert asked.name == question.folded == asked.folded
+    assert asked.section == question.section == octets[12 : question.end]
     assert (asked.flags, asked.end, question.qclass) == (message.flags, question.end, 1)
     assert (asked.has_opt, asked.do) == (edns is not None, edns is not None and edns.do)
     assert edns is None or not (edns.options or edns.version)

@@ -66,6 +66,7 @@ def test_spelling_type_class_and_end() -> None:
     assert question == Question(b"\3wWw\7example\0", 65, 3)
     assert question.end == 29
     assert question.folded == b"\3www\7example\0"
+    assert question.section == b"\3wWw\7example\0\0\x41\0\3"
     assert question.label.label == question.labels == (b"wWw", b"example")
 
 

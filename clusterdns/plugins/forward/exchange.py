@@ -19,7 +19,6 @@ from clusterdns.wire.received import Received, received
 U = TypeVar("U")
 
 _FLAGS_AND_COUNTS = struct.Struct("!5H")
-_TYPE_AND_CLASS = struct.Struct("!HH")
 _HEADER = struct.Struct("!6H")
 _ONE_QUESTION = b"\0\1"
 # Between two neighbours, and about the way between them: COOKIE (RFC 7873), TCP keepalive
@@ -62,7 +61,7 @@ def asked(query: Query) -> Asked:
     question and an OPT record (IXFR, TSIG) goes on octet by octet, if its question is unchanged.
     """
     question, edns = query.question, query.edns
-    wire = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
+    wire = question.section
     octets = query.octets
     if octets[6:10] != b"\0\0\0\0" or octets[10:12] != (b"\0\0" if edns is None else b"\0\1"):
         unchanged = octets[HEADER : HEADER + len(wire)] == wire
@@ -82,7 +81,7 @@ def asked_plain(question: Plain, flags: int) -> Asked:
 
 def probe(question: Question, recursive: bool = True) -> Asked:
     """A question of our own."""
-    wire = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
+    wire = question.section
     return Asked(wire, _FLAGS_AND_COUNTS.pack(recursive * RD, 1, 0, 0, 0) + wire, None)
 
 

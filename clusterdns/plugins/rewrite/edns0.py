@@ -20,7 +20,6 @@ KINDS = ("local", "nsid", "subnet")
 REVERT = "revert"
 MOST_CODE = 0xFFFF
 
-_TYPE_AND_CLASS = struct.Struct("!HH")
 _NOTHING_ELSE = struct.Struct("!3H")  # counts of records in a query
 _NUMBER = re.compile("0[xX][0-9a-fA-F]{1,8}|0[bB][01]{1,16}|0[oO]?[0-7]{1,8}|0|[1-9][0-9]{0,8}")
 
@@ -123,8 +122,7 @@ def message(query: Query, question: Question, edns: Edns) -> bytes:
     counts = (0, 0, 0 if octets[10:12] == b"\0\0" else 1)
     if octets[6:HEADER] != _NOTHING_ELSE.pack(*counts):
         return octets
-    asked = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
-    return octets[:6] + _NOTHING_ELSE.pack(0, 0, 1) + asked + edns.pack()
+    return octets[:6] + _NOTHING_ELSE.pack(0, 0, 1) + question.section + edns.pack()
 
 
 def _with(options: Sequence[Option], option: Option) -> list[Option]:
