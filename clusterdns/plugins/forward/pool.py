@@ -3,7 +3,17 @@
 import asyncio
 import time
 from collections.abc import Sized
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
+
+
+async def emptied(some: Sized, gone: asyncio.Event, seconds: float) -> None:
+    """Waits until there are none left, or so long. gone: is set when the last one goes."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while some:
+                gone.clear()
+                await gone.wait()
 
 
 class Member(Protocol):

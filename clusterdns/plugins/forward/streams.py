@@ -9,7 +9,7 @@ from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt, Ids
 from clusterdns.plugins.forward.exchange import reply_to
-from clusterdns.plugins.forward.pool import Pool
+from clusterdns.plugins.forward.pool import Pool, emptied
 from clusterdns.plugins.forward.targets import Target, reason_of
 
 # A query takes an idle connection, else opens one, else joins the least busy: many servers answer
@@ -101,13 +101,8 @@ class Streams(Pool["Connection"]):
         await asyncio.gather(*self._connecting, return_exceptions=True)
         for connection in list(self._all):
             connection.abort()
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                while self._all:
-                    self._gone.clear()
-                    await self._gone.wait()
-        except TimeoutError:
-            pass  # their sockets are closed with the loop
+        # The sockets of those that take longer are closed with the loop.
+        await emptied(self._all, self._gone, CLOSE_S)
 
     def _choose(self, now: float) -> "Connection | None":
         best = None
