@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from clusterdns.corefile.lexer import Token
@@ -24,7 +25,7 @@ from clusterdns.wire.question import Question
 RELOAD_S = 60.0
 FILES = r"db\.(.*)"  # CoreDNS's pattern; its group is the zone
 TEMPLATE = "{1}"
-_GROUP = re.compile(r"\$?\{(\w+)\}|\$(\w+)")
+_GROUP = re.compile(r"\$?\{(\w+)\}|\$(\w+)|\$(\$)(?!\{)")
 
 log = plugin_logger("auto")
 
@@ -170,22 +171,26 @@ class Auto(Plugin):
 
 
 def _files(directory: Path | None) -> Iterator[Path]:
-    """Every file below the folder, sorted.
+    """Every file below the folder, by name, as if folders were files; links to folders are none.
 
     Folders like ..data are left out: a ConfigMap keeps there what links above show.
     """
     if directory is None:
         return
-    for folder, folders, names in os.walk(directory):
-        folders[:] = sorted(name for name in folders if not name.startswith(".."))
-        for name in sorted(names):
-            yield Path(folder, name)
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda each: each.name):
+            if not entry.is_dir(follow_symlinks=False):
+                yield Path(entry.path)
+            elif not entry.name.startswith(".."):
+                yield from _files(Path(entry.path))
 
 
 def _expanded(template: str, match: Match, files: Pattern) -> str:
-    """The template with groups put in; one that is none, or had no part, is nothing."""
+    """The template with groups put in; one that is none, or had no part, is nothing. $$ is $."""
 
     def group(found: re.Match[str]) -> str:
+        if found[3]:
+            return "$"
         word = found[1] or found[2]
         number = int(word) if word.isdecimal() else files.groupindex.get(word, -1)
         return (match.group(number) or "") if 0 <= number <= files.groups else ""

@@ -42,6 +42,8 @@ A1 = "300 IN A 10.0.0.1"
         (r"(.*)\.db {1}", ["example.org.db", "b.example.db"], ["example.org.", "b.example."]),
         (r"(.*)\.db ${1}", ["example.org.db"], ["example.org."]),
         (r"(\w+)_(\w+) {2}.{1}", ["org_example"], ["example.org."]),
+        (r"(.*)\.db $1.$$1", ["example.db"], ["example.$1."]),
+        (r"(.*)\.db $${1}", ["example.db"], ["$example."]),
         (r"(?P<zone>.*)\.zone {zone}", ["example.org.zone"], ["example.org."]),
         (r"db\.(.*) {1}.internal", ["db.a"], ["a.internal."]),
     ],
@@ -102,13 +104,17 @@ async def test_a_broken_file_is_no_zone(tmp_path: Path, caplog: pytest.LogCaptur
     assert await ask(plugin, "a.example.org.") == ["next"]
 
 
-async def test_two_files_of_one_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "b").mkdir()
+@pytest.mark.parametrize(("folder", "number"), [("b", 2), ("e", 1)])
+async def test_two_files_of_one_zone(
+    folder: str, number: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first by name has it, folders and files alike."""
+    (tmp_path / folder).mkdir()
     write(tmp_path / "db.example.org")
-    write(tmp_path / "b" / "db.example.org", 2)
+    write(tmp_path / folder / "db.example.org", 2)
     plugin = auto(f"auto {{\n directory {tmp_path}\n}}")
     assert "is of example.org. too, which" in caplog.text
-    assert await ask(plugin, "a.example.org.") == [f"a.example.org. {A1}"]
+    assert await ask(plugin, "a.example.org.") == [f"a.example.org. 300 IN A 10.0.0.{number}"]
 
 
 def test_no_such_folder(caplog: pytest.LogCaptureFixture) -> None:
