@@ -15,7 +15,7 @@ from clusterdns.plugins.forward.exchange import reply_to
 from clusterdns.plugins.forward.http_message import PATH, Form, Response, message_in
 from clusterdns.plugins.forward.https_connection import Connection
 from clusterdns.plugins.forward.options import Options
-from clusterdns.plugins.forward.pool import Pool, emptied
+from clusterdns.plugins.forward.pool import Pool
 from clusterdns.plugins.forward.proxies import proxy_for
 from clusterdns.plugins.forward.targets import PORTS, Target
 from clusterdns.plugins.forward.tunnel import CLOSE_S, Way, connect
@@ -135,14 +135,19 @@ class Https(Pool[Connection]):
             request.failed(error)
 
     def leave_waiting(self, request: "Request", is_late: bool) -> None:
-        """It waits for a connection no longer. If it did so in vain, the handshake that lasts
-        longest is given up."""
+        """It waits for a connection no longer. If it did so in vain, so does a handshake that lasts
+        as long; a younger one is for those behind it, if there are any."""
         del self._waiting[request]
-        if is_late and self._dials:
-            connection, task = next(iter(self._dials.items()))
-            self._undial(connection)
-            task.cancel()
-            self._serve_waiting(time.monotonic())
+        if not is_late:
+            return
+        for connection, task in list(self._dials.items()):
+            if not self._waiting or connection.opened <= request.came:
+                self._undial(connection)
+                task.cancel()
+                if self._waiting:
+                    break
+        # Not at once: others are late at the same time, and wait for no other connection.
+        asyncio.get_running_loop().call_soon(self._serve_waiting, time.monotonic())
 
     async def close(self) -> None:
         """Closes at once; what is under way fails."""
@@ -158,8 +163,13 @@ class Https(Pool[Connection]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in list(self._all):
             connection.abort(error)
-        # The sockets of those that take longer are closed with the loop.
-        await emptied(self._all, self._gone, CLOSE_S)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                while self._all:
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            pass  # their sockets are closed with the loop
 
     def _serve_waiting(self, now: float) -> None:
         """Sends what can be sent, and opens connections for the rest."""
@@ -173,7 +183,7 @@ class Https(Pool[Connection]):
                 self._counted.hit()
             connection.send(request)
         while len(self._waiting) > len(self._dials) * self._room and len(self._all) < CONNECTIONS:
-            self._dial()
+            self._dial(now)
 
     def _choose(self, now: float) -> Connection | None:
         """The last one that was used, so that the others may expire."""
@@ -191,9 +201,9 @@ class Https(Pool[Connection]):
             return True
         return 0 < self._options.max_age_s <= now - one.opened
 
-    def _dial(self) -> None:
+    def _dial(self, now: float) -> None:
         self._counted.miss()
-        connection = Connection(self)
+        connection = Connection(self, now)
         self._all.add(connection)
         loop = asyncio.get_running_loop()
         task = self._dials[connection] = loop.create_task(self._connect(connection))
@@ -228,15 +238,16 @@ class Https(Pool[Connection]):
 class Request:
     """One question on its way.
 
-    message: as it is asked. number: on its connection. begun: monotonic second of its sending.
-    may_repeat: by a connection that was there or good before, so that its end says nothing.
+    message: as it is asked. number: on its connection. came, begun: monotonic seconds of the
+    question and of its sending. may_repeat: by a connection that was there or good before, so that
+    its end says nothing.
     """
 
     def __init__(self, owner: Https, attempt: Attempt, now: float) -> None:
         self._owner = owner
         self._attempt = attempt
         self._connection: Connection | None = None  # None: it waits for one
-        self._came = now
+        self.came = now
         self.message = NO_ID + attempt.asked.rest
         self.number = 0
         self.begun = 0.0
@@ -253,7 +264,7 @@ class Request:
         self._connection = connection
         self.number = number
         self.begun = now
-        was_good = connection.has_replied or connection.made < self._came
+        was_good = connection.has_replied or connection.made < self.came
         self.may_repeat = was_good and not self.is_repeated
 
     def repeat(self) -> None:

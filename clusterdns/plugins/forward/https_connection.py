@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
     has_replied: to any of them.
     """
 
-    def __init__(self, owner: "Https") -> None:
+    def __init__(self, owner: "Https", now: float) -> None:
         self._owner = owner
         self._transport: asyncio.Transport | None = None  # None: not yet there, or ended
         self._speaker: Speaker | None = None
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._heard = 0.0
         self._doubt: asyncio.TimerHandle | None = None
         self.attempts: dict[int, Request] = {}
-        self.opened = self.made = self.used = time.monotonic()
+        self.opened = self.made = self.used = now
         self.is_fresh = True
         self.has_replied = False
 

@@ -12,7 +12,7 @@ from h2.settings import SettingCodes
 from hyperframe.frame import DataFrame
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.forward import Forward, figures, https, https_connection
+from clusterdns.plugins.forward import Forward, figures, https, https_connection, tunnel
 from tests.beside import until
 from tests.plugins.forward.http2_server import Doh2, Exchange, doh2, http2_context
 from tests.plugins.forward.stubs import (
@@ -26,6 +26,7 @@ from tests.plugins.forward.stubs import (
 )
 from tests.plugins.forward.test_https import FAILURES, MEDIA, doh, said
 from tests.plugins.forward.test_streams import CA, CLIENT, server_context
+from tests.streams import listening
 
 ONCE = "max_connect_attempts 1\n max_fails 0"
 
@@ -352,23 +353,66 @@ async def test_what_a_mute_connection_had_goes_by_another(monkeypatch: pytest.Mo
 
 async def test_a_mute_handshake() -> None:
     """Somebody listens and says nothing: queries end in time, and leave no socket."""
-    with socket.create_server((HOST, 0)) as listening:
-        listening.setblocking(False)
-        to = f"https://{HOST}:{listening.getsockname()[1]}"
+    with socket.create_server((HOST, 0)) as sock:
+        sock.setblocking(False)
+        to = f"https://{HOST}:{sock.getsockname()[1]}"
         options = f"{CA}\n read_timeout 60ms\n {ONCE}"
         async with forwarding(f"forward . {to} {{\n {options}\n}}") as plugin:
-            results = await asyncio.gather(*asks(plugin, 5), return_exceptions=True)
+            results = await asyncio.gather(*asks(plugin, 50), return_exceptions=True)
             assert all(str(each).endswith("i/o timeout") for each in results)
+            assert sum(figures.connection_misses.values.values()) < 10
             streams = plugin.forwarders[0].upstreams[0]._streams
             await until(lambda: not streams._tasks)  # type: ignore[attr-defined]
             assert not streams._all  # type: ignore[attr-defined]
         loop = asyncio.get_running_loop()
-        accepted, _ = listening.accept()
+        accepted, _ = sock.accept()
         with accepted:
             accepted.setblocking(False)
             async with asyncio.timeout(1):
                 while await loop.sock_recv(accepted, 65536):
                     pass  # its hello, and the end
+
+
+async def test_a_handshake_lasts_as_long_as_a_query() -> None:
+    """One after the other gives up; each has a handshake that was not cut short by those before."""
+    hellos: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begin = loop.time()
+        while await reader.read(65536):
+            pass
+        hellos.append(loop.time() - begin)
+
+    async with listening(connected) as port:
+        options = f"{CA}\n read_timeout 200ms\n {ONCE}"
+        async with forwarding(f"forward . https://{HOST}:{port} {{\n {options}\n}}") as plugin:
+            tasks = []
+            for n in range(50):
+                tasks += asks(plugin, 1, f"m{n}")
+                await asyncio.sleep(0.01)
+            for each in await asyncio.gather(*tasks, return_exceptions=True):
+                assert str(each).endswith("i/o timeout")
+            streams = plugin.forwarders[0].upstreams[0]._streams
+            await until(lambda: not streams._tasks)  # type: ignore[attr-defined]
+            assert 3 <= sum(figures.connection_misses.values.values()) <= 5
+        await until(lambda: len(hellos) >= 3)
+    assert min(hellos[:2]) > 0.15
+
+
+async def test_a_good_bye_to_somebody_mute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for as long as TLS would."""
+    monkeypatch.setattr(tunnel, "CLOSE_S", 0.05)
+    async with doh2() as server, asking(server, "expire 30ms") as plugin:
+        await ask(plugin, "a.test")
+        (mute,) = server.connections
+        mute.is_mute = True
+        mute.transport.pause_reading()
+        await asyncio.sleep(0.05)
+        assert addresses(await ask(plugin, "b.test")) == [ADDRESS]
+        streams = plugin.forwarders[0].upstreams[0]._streams
+        async with asyncio.timeout(1):
+            await until(lambda: len(streams._all) == 1)  # type: ignore[attr-defined]
 
 
 async def test_large_replies() -> None:
