@@ -389,7 +389,7 @@ class TestNotify:
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(notifying, "ANSWER_S", 0.05)
+        monkeypatch.setattr(notifying, "ANSWER_S", 0.05 if rcode is None else 5.0)
         async with (
             listening(rcode) as server,
             telling(f"transfer {{\n to 127.0.0.1:{server.port}\n}}") as setup,

@@ -167,7 +167,7 @@ async def test_probes_are_as_configured() -> None:
     async with upstream(behave) as stub, forwarding(to=[stub], options=options) as plugin:
         with pytest.raises(ResolveError):
             await ask(plugin)
-        await asyncio.sleep(0.05)
+        await until(lambda: "probe.test." in stub.names())
         probes = [each for each in stub.asked if each.name == "probe.test."]
     assert probes
     assert {each.transport for each in probes} == {"tcp"}
