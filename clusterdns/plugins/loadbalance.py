@@ -129,8 +129,10 @@ def _ordered(reply: Reply, order: Reorder) -> Reply:
 
 def _shuffle_octets(reply: Reply) -> bool:
     """Puts the addresses of an upstream's reply into any order; False: its records must be parsed
-    for that. Glue stays as it is: who asked looks at Answer."""
+    for that."""
     assert reply.received is not None
+    if reply.received.additional > 1:  # glue, or the addresses of SRV targets
+        return False
     if reply.received.answer < 2:
         return True
     found = with_addresses(reply.received, _shuffle)

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -359,12 +360,13 @@ async def test_nothing_to_do_beside_queries_without_weights() -> None:
         await parsed("loadbalance").serve(asyncio.Event())
 
 
-def upstream_reply(*records: str) -> Reply:
+def upstream_reply(*records: str, additional: Sequence[str] = ()) -> Reply:
     """A reply as octets: a question for example.org. and these records in Answer."""
     found = dns.message.make_response(dns.message.make_query("example.org.", "A"))
-    for text in records:
-        name, rtype, data = text.split(None, 2)
-        found.answer.append(dns.rrset.from_text(name, 30, "IN", rtype, data))
+    for section, lines in ((found.answer, records), (found.additional, additional)):
+        for text in lines:
+            name, rtype, data = text.split(None, 2)
+            section.append(dns.rrset.from_text(name, 30, "IN", rtype, data))
     octets = found.to_wire()
     return Reply.of(received(octets, parse_question(octets).end))
 
@@ -391,3 +393,14 @@ async def test_replies_of_upstreams_that_only_parsed_records_order() -> None:
     assert found is not None
     assert found.received is None
     assert sorted(str(record.rdata) for record in found.answer) == ["1 a.", "1 b."]
+
+
+async def test_additional_addresses_of_upstreams_are_ordered() -> None:
+    firsts = set()
+    for _ in range(100):
+        glue = ["a. A 192.0.2.1", "a. A 192.0.2.2"]
+        came = upstream_reply("example.org. SRV 1 1 1 a.", additional=glue)
+        found = await parsed("loadbalance").resolve(query(), Next(came))
+        assert found is not None
+        firsts.add(str(found.additional[0].rdata))
+    assert firsts == {"192.0.2.1", "192.0.2.2"}
