@@ -17,7 +17,6 @@ import dns.rdataclass
 import dns.rdataset
 import dns.rdatatype
 import dns.tokenizer
-import dns.zone
 import dns.zonefile
 from dnslib import RD, RDMAP, RR, DNSBuffer, DNSLabel
 
@@ -118,10 +117,9 @@ def read(text: str, origin: Labels, file: str) -> Zone:
     file: its path, for what it includes and for messages.
     Raises SourceError with file and line of what is wrong.
     """
-    name = dns.name.Name((*origin, b""))
-    records = _Records(name)
+    collected = Collected(dns.name.Name((*origin, b"")))
     tokens = Tokens(_placed_below(text, file), file)
-    reader = _Reader(tokens, dns.rdataclass.IN, records, allow_include=True)
+    reader = _Reader(tokens, dns.rdataclass.IN, collected.writer(True), allow_include=True)
     try:
         reader.read()
     except dns.exception.SyntaxError as error:
@@ -129,35 +127,42 @@ def read(text: str, origin: Labels, file: str) -> Zone:
     except (dns.exception.DNSException, OSError, ValueError) as error:
         where, line = reader.tok.where()
         raise SourceError(f"{where}:{line}: {error or type(error).__name__}") from error
-    return _zone(origin, records.nodes(), file)
+    return collected.zone(file)
 
 
-def made_of(zone: dns.zone.Zone, where: str) -> Zone:
-    """The zone that dnspython has read; with absolute names.
+class Collected(dns.zonefile.RRSetsReaderManager):
+    """What becomes of a zone that dnspython reads from a file or a primary server.
 
-    where: it came from, for messages. Raises SourceError if it has no SOA record.
-    """
-    assert zone.origin is not None
-    origin = _folded(zone.origin)
-    return _zone(origin, dict(_nodes(zone)), where)
-
-
-def _zone(origin: Labels, nodes: dict[Labels, Node], where: str) -> Zone:
-    if origin not in nodes or SOA not in nodes[origin].rrsets:
-        name = dns.name.Name((*origin, b""))
-        raise SourceError(f"{where}: there is no SOA record of {name}")
-    return Zone(origin, nodes)
-
-
-class _Records(dns.zonefile.RRsetsReaderTransaction):
-    """What a file says, record by record.
-
-    dnspython refuses CNAME records beside others, and of two keeps one. CoreDNS serves such files,
-    and those with one at the apex are not rare: it counts for all types but SOA and NS.
+    Its own zones have no room for CNAME records beside others: it refuses the file, drops the
+    others, and of two CNAME records keeps one. CoreDNS serves such zones, and those with one at the
+    apex are not rare: it counts for all types but SOA and NS.
     """
 
     def __init__(self, origin: dns.name.Name) -> None:
-        manager = dns.zonefile.RRSetsReaderManager(origin)
+        super().__init__(origin)
+        self._origin = origin
+        self._records = _Records(self, origin)
+
+    def writer(self, replacement: bool = False) -> "_Records":
+        """What takes the records, all of them anew."""
+        self._records = _Records(self, self._origin)
+        return self._records
+
+    def zone(self, where: str) -> Zone:
+        """All of it. where: it came from, for messages.
+
+        Raises SourceError if there is no SOA record.
+        """
+        origin, nodes = _folded(self._origin), self._records.nodes()
+        if origin not in nodes or SOA not in nodes[origin].rrsets:
+            raise SourceError(f"{where}: there is no SOA record of {self._origin}")
+        return Zone(origin, nodes)
+
+
+class _Records(dns.zonefile.RRsetsReaderTransaction):
+    """The records of a zone, as they come."""
+
+    def __init__(self, manager: Collected, origin: dns.name.Name) -> None:
         super().__init__(manager, True, False)  # type: ignore[no-untyped-call] # as dnspython has it
         self._origin = origin
         # By name, then type and covered type: the lowest TTL, and rdata in order, each once.
@@ -168,8 +173,19 @@ class _Records(dns.zonefile.RRsetsReaderTransaction):
         """Has nothing checked."""
 
     def add(self, *record: Any) -> None:
-        """Takes a record: name, TTL, rdata."""
-        name, ttl, rdata = record
+        """Takes a record: name, TTL and rdata; or name and rdataset."""
+        if len(record) == 2:
+            name, rdataset = record
+            for rdata in rdataset:
+                self._take(name, rdataset.ttl, rdata)
+        else:
+            self._take(*record)
+
+    def replace(self, *record: Any) -> None:
+        """Takes the SOA record with which a transfer ends."""
+        self.add(*record)
+
+    def _take(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
         if rdata.rdtype == SOA and name != self._origin:
             raise ValueError(f"a SOA record of {name}, which is not the zone")
         rrsets = self._found.setdefault(_folded(name), {})
@@ -224,12 +240,6 @@ def _placed(message: str, tokens: dns.tokenizer.Tokenizer) -> str:
     if tokens.ungotten_char != "\n" and not message.endswith(_NO_TTL):
         return message
     return f"{where}:{line - 1}: {message.removeprefix(f'{where}:{line}: ')}"
-
-
-def _nodes(zone: dns.zone.Zone) -> Iterator[tuple[Labels, Node]]:
-    for name, found in zone.nodes.items():
-        rrsets = ((int(each.rdtype), int(each.covers), each.ttl, each) for each in found)
-        yield _folded(name), _node(rrsets)
 
 
 def _node(found: Iterable[tuple[int, int, int, Iterable[dns.rdata.Rdata]]]) -> Node:

@@ -44,15 +44,17 @@ class Master:
         self.spoil: Callable[[list[bytes]], list[bytes]] = lambda sent: sent
         self.port = 0
 
-    def zone(self) -> dns.zone.Zone:
-        text = ZONE.format(
+    def text(self) -> str:
+        return ZONE.format(
             serial=self.serial,
             refresh=self.refresh,
             retry=self.retry,
             expire=self.expire,
             more=self.more,
         )
-        return dns.zone.from_text(text, self.origin, relativize=False)
+
+    def zone(self) -> dns.zone.Zone:
+        return dns.zone.from_text(self.text(), self.origin, relativize=False)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

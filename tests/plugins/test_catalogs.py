@@ -5,7 +5,7 @@ import pytest
 from clusterdns.errors import SourceError
 from clusterdns.plugins.query import Reply
 from clusterdns.plugins.secondary.catalogs import Catalogs, Member, members
-from clusterdns.zone.masterfile import made_of
+from clusterdns.zone.masterfile import read
 from tests.plugins.asking import Next, Told, query
 from tests.plugins.primary import (
     Master,
@@ -23,6 +23,7 @@ from tests.plugins.primary import (
 __all__ = ["soon"]
 pytestmark = pytest.mark.usefixtures("soon")
 
+ORIGIN = (b"example", b"org")
 CATALOG = """\
 version 0 TXT "2"
 {members}
@@ -104,7 +105,7 @@ def test_broken(more: str, told: str) -> None:
     server = Master()
     server.more = more
     with pytest.raises(SourceError, match=told):
-        members(made_of(server.zone(), "here"))
+        members(read(server.text(), ORIGIN, "here"))
 
 
 def test_members() -> None:
@@ -116,7 +117,7 @@ def test_members() -> None:
         "n.zones 0 PTR b.example.",
         "deep.n.zones 0 PTR c.example.",
     )
-    assert members(made_of(server.zone(), "here")) == {
+    assert members(read(server.text(), ORIGIN, "here")) == {
         "a.example.": Member("a.example.", b"m", "cat2.example."),
         "b.example.": Member("b.example.", b"n"),
     }
@@ -125,7 +126,7 @@ def test_members() -> None:
 def test_a_catalog_in_several_strings() -> None:
     server = Master()
     server.more = 'version 0 TXT "" "2"'
-    assert members(made_of(server.zone(), "here")) == {}
+    assert members(read(server.text(), ORIGIN, "here")) == {}
 
 
 SAID = {

@@ -97,6 +97,26 @@ class TestFollowing:
                 await becomes(plugin, version(1))
                 assert await ask(plugin, "b.example.org.") == "next"
 
+    async def test_an_alias_beside_other_records(self) -> None:
+        """No zone should have one; primaries send it, and nothing of theirs is lost."""
+
+        def with_alias(sent: list[bytes]) -> list[bytes]:
+            message = dns.message.from_wire(sent[1])
+            message.answer = [
+                dns.rrset.from_text("example.org.", 60, "IN", "CNAME", "a.example.org.")
+            ]
+            return [sent[0], message.to_wire(), *sent[1:]]
+
+        async with master() as server:
+            server.spoil = with_alias
+            plugin = secondary(of(server))
+            async with running(plugin):
+                await becomes(plugin, version(1))
+                for qtype, types in (("A", [5, 1]), ("NS", [2]), ("SOA", [6]), ("TXT", [5])):
+                    reply = await plugin.resolve(query("example.org.", qtype), Next())
+                    assert reply is not None
+                    assert [record.rtype for record in reply.answer] == types
+
     async def test_answers_rest_on_the_zone(self) -> None:
         plugin = secondary("secondary example.org {\n transfer from 127.0.0.1:1\n}")
         reply = await plugin.resolve(query("a.example.org."), Next())

@@ -13,11 +13,10 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.xfr
-import dns.zone
 
 from clusterdns.corefile.names import AddressPort
 from clusterdns.errors import SourceError, UpstreamError
-from clusterdns.zone.masterfile import Zone, made_of
+from clusterdns.zone.masterfile import Collected, Zone
 
 ANSWER_S = 5.0  # for a connection, and for the answer to a question
 SILENCE_S = 10.0  # before and between the messages of a transfer
@@ -66,16 +65,16 @@ class Primary(AddressPort):
                 done = await asyncio.to_thread(incoming.take, octets)
         finally:
             writer.transport.abort()
-        return await asyncio.to_thread(made_of, incoming.zone, str(self))
+        return await asyncio.to_thread(incoming.collected.zone, str(self))
 
 
 class _Incoming:
     """A zone, message by message."""
 
     def __init__(self, origin: dns.name.Name, query: dns.message.Message) -> None:
-        self.zone = dns.zone.Zone(origin, relativize=False)
+        self.collected = Collected(origin)
         self._query = query
-        self._inbound = dns.xfr.Inbound(self.zone, dns.rdatatype.AXFR)
+        self._inbound = dns.xfr.Inbound(self.collected, dns.rdatatype.AXFR)
 
     def take(self, octets: bytes) -> bool:
         """Whether that was all. Raises what dnspython raises for a message that cannot be."""
