@@ -301,12 +301,12 @@ async def test_silence() -> None:
 
 async def test_a_late_reply_leaves_no_socket() -> None:
     """Nothing is said to it, since TLS would wait for an answer."""
-    async with doh() as server, asking(server, "read_timeout 80ms\n max_fails 0") as plugin:
+    async with doh() as server, asking(server, "read_timeout 150ms\n max_fails 0") as plugin:
         server.gate.clear()
         with pytest.raises(ResolveError, match="i/o timeout"):
             await ask(plugin)
         streams = plugin.forwarders[0].upstreams[0]._streams
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(0.7):
             await until(lambda: not streams._all)  # type: ignore[attr-defined]
 
 

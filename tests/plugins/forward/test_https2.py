@@ -279,7 +279,7 @@ async def test_a_new_connection_that_dies_is_a_failure() -> None:
 
 
 async def test_one_slow_query_ends_no_other() -> None:
-    async with doh2() as server, asking(server, f"read_timeout 80ms\n {ONCE}") as plugin:
+    async with doh2() as server, asking(server, f"read_timeout 300ms\n {ONCE}") as plugin:
         await ask(plugin, "before.test")
         with held(server) as slow:
             (late,) = asks(plugin, 1, "slow")
@@ -297,7 +297,7 @@ async def test_one_slow_query_ends_no_other() -> None:
 
 async def test_what_comes_too_late_is_stepped_over() -> None:
     """As it was on its way when its stream was left."""
-    async with doh2() as server, asking(server, f"read_timeout 100ms\n {ONCE}") as plugin:
+    async with doh2() as server, asking(server, f"read_timeout 250ms\n {ONCE}") as plugin:
         with held(server) as slow, pytest.raises(ResolveError, match="i/o timeout"):
             await ask(plugin, "slow.test")
         frame = DataFrame(slow[0].stream)
@@ -309,7 +309,7 @@ async def test_what_comes_too_late_is_stepped_over() -> None:
 
 async def test_a_quiet_connection_is_asked_for_a_word() -> None:
     """It had only one query, which came to nothing; it answers the PING and goes on."""
-    async with doh2() as server, asking(server, f"read_timeout 100ms\n {ONCE}") as plugin:
+    async with doh2() as server, asking(server, f"read_timeout 250ms\n {ONCE}") as plugin:
         await ask(plugin, "before.test")
         with held(server), pytest.raises(ResolveError, match="i/o timeout"):
             await ask(plugin, "slow.test")
