@@ -77,6 +77,7 @@ class Upstream:
     seen: list[Seen] = field(default_factory=list)
     replied: dict[Key, list[float]] = field(default_factory=dict)
     heard: list[tuple[float, str]] = field(default_factory=list)
+    connections: int = 0  # so many were opened
 
     def replies(self, octets: bytes, transport: str) -> tuple[float, list[bytes]]:
         """When, and what: none, one or several messages."""
@@ -155,6 +156,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 async def _stream(
     upstream: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
+    upstream.connections += 1
     try:
         while True:
             size = int.from_bytes(await reader.readexactly(2))

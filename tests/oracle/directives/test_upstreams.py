@@ -259,3 +259,33 @@ async def _broken(zone: Zone) -> float:
 
 async def _figures(zone: Zone, sample: str) -> SERIES:
     return series(await zone.side.metrics(), sample)
+
+
+KEPT: dict[str, Case] = {
+    "usual": (("force_tcp",), [GOOD]),
+    "expire": (("force_tcp", "expire 1s"), [GOOD]),
+    "max_age": (("force_tcp", "expire 1s", "max_age 1s"), [GOOD]),
+    "max_age alone": (("force_tcp", "max_age 12s"), [GOOD]),
+    "max_idle_conns": (("force_tcp", "max_idle_conns 1"), [GOOD]),
+    "of TCP clients only": ((), [GOOD]),
+}
+STEPS = (0, 0.4, 0.4, 1.6, 0)  # pauses before a question
+
+
+async def test_connections(tmp_path: Path) -> None:
+    """As many connections: each is used again until it was idle for too long, or is too old."""
+
+    async def opened(zone: Zone) -> list[int]:
+        found = []
+        for number, pause_s in enumerate(STEPS):
+            await asyncio.sleep(pause_s)
+            await zone.rcodes(1, f"a{number}")
+            found.append(zone.upstreams[0].connections)
+        return found
+
+    async with zones(KEPT, tmp_path) as found:
+        pairs = await asyncio.gather(
+            *[asyncio.gather(*map(opened, pair)) for pair in found.values()]
+        )
+        for name, (theirs, ours) in zip(found, pairs, strict=True):
+            assert ours == theirs, name
