@@ -22,19 +22,26 @@ def read_options(
         with setup.attempt():
             word = line.name.text
             if word not in known:
-                hint = nearest(word, known)
-                raise ConfigError(
-                    f"unknown property {word!r} of {directive.name.text}; {hint}", line.name.place
-                )
+                raise ConfigError(_why_not(directive.name.text, word, known), line.name.place)
             if line.block is not None:
                 raise ConfigError(f"{word} takes no block", line.name.place)
             known[word](line)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for who misspelled one of the known words."""
+def _why_not(directive: str, word: str, known: Iterable[str]) -> str:
+    from clusterdns.plugins.refusals import option_refusal
+
+    unknown = f"unknown property {word!r} of {directive}; {nearest(word, known)}"
+    return option_refusal(directive, word) or unknown
+
+
+def nearest(word: str, known: Iterable[str], least: float = 0.5) -> str:
+    """A hint for who misspelled one of the known words.
+
+    least: how much of both must be alike, of 1.
+    """
     known = sorted(known)
-    near = get_close_matches(word.lower(), known, n=1, cutoff=0.5)
+    near = get_close_matches(word.lower(), known, n=1, cutoff=least)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
 
 

@@ -25,6 +25,7 @@ ORDER = (
     *("clouddns", "k8s_external", "kubernetes", "file", "auto", "secondary", "etcd", "loop"),
     *("forward", "grpc", "erratic", "whoami", "on", "sign", "view", "nomad"),
 )
+ALIKE = 0.7  # of two words, of 1; `host` and `hosts` have 0.9, `dnsredir` and `transfer` 0.5
 
 # Those that only configure, in CoreDNS: metrics do not list them among what queries pass.
 NOT_PASSED = {
@@ -94,7 +95,8 @@ def _by_name(directives: Iterable[Directive], setup: Setup) -> list[list[Directi
 def _why_not(name: str) -> str:
     from clusterdns.plugins.refusals import refusal
 
-    return refusal(name) or f"unknown directive {name!r}; {nearest(name, known())}"
+    hint = nearest(name, known(), least=ALIKE)
+    return refusal(name) or f"unknown directive {name!r}; {hint}"
 
 
 def _module(word: str) -> str:

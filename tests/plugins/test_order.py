@@ -74,6 +74,7 @@ def test_what_each_must_see(name: str) -> None:
         ("base", "unknown directive 'base'; "),
         ("order", "unknown directive 'order'; "),
         ("kubernetes.plugin", "unknown directive 'kubernetes.plugin'; did you mean 'kubernetes'?"),
+        ("dnsproxy", "unknown directive 'dnsproxy'; there are "),  # like none of them
         ("xyzzy", f"unknown directive 'xyzzy'; there are {', '.join(sorted(known()))}"),
         ("", "unknown directive ''; there are "),
     ],

@@ -8,7 +8,7 @@ import pytest
 from clusterdns.corefile.lexer import Token
 from clusterdns.errors import ConfigError, Place
 from clusterdns.plugins.order import ORDER, known, plugin_class
-from clusterdns.plugins.refusals import FORMER, NEVER, THIRD_PARTY
+from clusterdns.plugins.refusals import FORMER, FORMER_OPTIONS, NEVER, THIRD_PARTY
 from tests.plugins.asking import fault
 
 PAGE = Path(__file__).parents[2] / "docs" / "refused.md"
@@ -49,14 +49,45 @@ def test_refused_with_what_to_do(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_what_to_do_names_directives_that_are_here(name: str) -> None:
     directives = set(re.findall("`([a-z0-9_]+)`", ALL[name]))
-    options = {"next", "multicluster"}  # of `forward` and of `kubernetes`
+    options = {"next", "multicluster", "prefetch"}  # of `forward`, `kubernetes` and `cache`
     assert directives <= set(known()) | options
+
+
+OPTIONS = {
+    "kubernetes {\n pods insecure\n upstream\n}": "3:2: property 'upstream' of kubernetes "
+    "is no part of CoreDNS any more: take the line out; ",
+    "kubernetes {\n resyncperiod 30s\n}": "2:2: property 'resyncperiod' of kubernetes is "
+    "no part of CoreDNS any more: take the line out; ",
+    "kubernetes {\n transfer to *\n}": "2:2: property 'transfer' of kubernetes ",
+    "file db.a a.example {\n transfer to *\n}": "2:2: property 'transfer' of file ",
+    "file db.a a.example {\n no_reload\n}": "2:2: property 'no_reload' of file ",
+    "auto a.example {\n directory .\n transfer to *\n}": "3:2: property 'transfer' of auto ",
+    "auto a.example {\n directory .\n no_reload\n}": "3:2: property 'no_reload' of auto ",
+}
+
+
+@pytest.mark.parametrize("text", OPTIONS)
+def test_an_option_of_earlier_versions(text: str) -> None:
+    assert OPTIONS[text] in fault(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("kubernetes", "upstrem"), ("file", "resyncperiod"), ("auto", "no_relaod")]
+)
+def test_no_option_of_earlier_versions(name: str, word: str) -> None:
+    assert f"unknown property {word!r} of {name}; " in fault(f"{name} x.example {{\n {word}\n}}")
 
 
 def test_options_that_are_named() -> None:
     """Those of the texts: the parser of the directive knows them."""
-    for text, word in (("forward . 1.2.3.4", "next"), ("kubernetes", "multicluster")):
+    named = ("forward . 1.2.3.4", "next"), ("kubernetes", "multicluster"), ("cache", "prefetch")
+    for text, word in named:
         assert f"{word}" in fault(f"{text} {{\n ?\n}}")
+
+
+def test_the_page_tells_each_option() -> None:
+    rows = re.findall(r"^\| `(\w+)` of `(\w+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    assert {(name, word): text for word, name, text in rows} == FORMER_OPTIONS
 
 
 def test_the_page_tells_each() -> None:

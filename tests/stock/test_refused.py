@@ -12,7 +12,7 @@ REFUSED = {  # a block of the server block ".:53", or a file of its own: what is
     "directive that CoreDNS had once": ("proxy . 10.0.0.53", "use `forward` instead"),
     "option that CoreDNS had once": (
         "kubernetes cluster.local {\n  upstream\n }",
-        "unknown property 'upstream' of kubernetes",
+        "property 'upstream' of kubernetes is no part of CoreDNS any more: take the line out",
     ),
     "cache twice, by an override": ("cache 30\n cache 5", "cache can only be used once"),
     "errors twice, by an override": ("errors\n errors", "errors can only be used once"),
