@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import ifaddr  # noqa: F401  # at its import it runs ldconfig, which is not to be seen below
 import pytest
 
 from clusterdns.errors import ConfigError
