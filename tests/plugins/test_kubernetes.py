@@ -250,7 +250,7 @@ def block(lines: str) -> str:
         (block("apiserver_max_inflight x"), "2:25: 'x' is no integer"),
         (block("apiserver_max_inflight 1 2"), "2:27: apiserver_max_inflight takes at most 1"),
         (block("resyncperiod 5m"), "2:2: unknown property 'resyncperiod' of kubernetes; "),
-        (block("upstream"), "2:2: unknown property 'upstream' of kubernetes; "),
+        (block("upstream"), "2:2: property 'upstream' of kubernetes is no part of CoreDNS any more: "),
         (block("transfer to *"), "2:2: unknown property 'transfer' of kubernetes; "),
         (
             block("fallthru"),
