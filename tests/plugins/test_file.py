@@ -231,7 +231,10 @@ def test_below_root(tmp_path: Path) -> None:
         ("file db {\n reload soon\n}", "2:9: 'soon' is no duration"),
         ("file db {\n reload -1s\n}", "2:9: -1s is no duration of 0s and up"),
         ("file db {\n reload_by_mtime 1\n}", "2:18: reload_by_mtime takes no argument; '1' is"),
-        ("file db {\n transfer to *\n}", "2:2: unknown property 'transfer' of file; there are"),
+        (
+            "file db {\n transfer to *\n}",
+            "2:2: property 'transfer' of file is no part of CoreDNS any more: the",
+        ),
         ("file nowhere {\n reload 0\n}", "1:6: zone .: nowhere: No such file or directory"),
     ],
 )

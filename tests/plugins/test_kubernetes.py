@@ -249,9 +249,18 @@ def block(lines: str) -> str:
         (block("apiserver_burst -1"), "2:18: -1 is no integer of 0 and up"),
         (block("apiserver_max_inflight x"), "2:25: 'x' is no integer"),
         (block("apiserver_max_inflight 1 2"), "2:27: apiserver_max_inflight takes at most 1"),
-        (block("resyncperiod 5m"), "2:2: unknown property 'resyncperiod' of kubernetes; "),
-        (block("upstream"), "2:2: property 'upstream' of kubernetes is no part of CoreDNS any more: "),
-        (block("transfer to *"), "2:2: unknown property 'transfer' of kubernetes; "),
+        (
+            block("resyncperiod 5m"),
+            "2:2: property 'resyncperiod' of kubernetes is no part of CoreDNS any more: ",
+        ),
+        (
+            block("upstream"),
+            "2:2: property 'upstream' of kubernetes is no part of CoreDNS any more: ",
+        ),
+        (
+            block("transfer to *"),
+            "2:2: property 'transfer' of kubernetes is no part of CoreDNS any more: ",
+        ),
         (
             block("fallthru"),
             "2:2: unknown property 'fallthru' of kubernetes; did you mean 'fallthr",
