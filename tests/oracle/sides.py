@@ -37,7 +37,7 @@ needs_coredns = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_I
 OUR_SIZE = 1232
 EDE = 15  # RFC 8914
 CD, DO = 0x0010, 0x8000
-BEHIND_S = 0.2  # a reply that nobody waits for is kept that soon
+BEHIND_S = 0.3  # a reply is kept that soon; who asked may have had another one before
 Rule = Callable[[Question, Answer], Answer]
 Rules = Mapping[str, Rule]  # in the order in which they are applied
 
@@ -89,7 +89,7 @@ class Side:
         waiting = [each for each in self.spans[key] if each.begin <= last <= each.end]
         began = min((each.begin for each in waiting), default=last)
         first = next(second for second in replied if second >= began)
-        return Span(first, max((each.end for each in waiting), default=last + BEHIND_S))
+        return Span(first, max([last + BEHIND_S, *(each.end for each in waiting)]))
 
     def filled(self, corefile: str) -> str:
         """The Corefile with its ports."""

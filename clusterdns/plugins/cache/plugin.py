@@ -32,9 +32,9 @@ from clusterdns.zone.index import Key
 
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR)
 QUERY_TIME_S = 5.0  # that asking anew may take, as a client's query
-# How long a reply that is being asked for anew is sent on before the next look at it: so much later
-# at most is the fresh one seen. In an outage of the upstreams those are 20 looks a second at each.
-HOLD_S = 0.05
+# How long a reply that is being asked for anew is sent on before the next look at it: as long as
+# that has taken by then, so that the fresh one is seen soon, and silent upstreams cost few looks.
+HOLD_S, MOST_HOLD_S = 0.05, 1.0
 STALE_ANSWER, STALE_NXDOMAIN = (  # RFC 8914 sections 4.4 and 4.20
     Option(EXTENDED_ERROR, code.to_bytes(2, "big")) for code in (3, 19)
 )
@@ -218,7 +218,7 @@ class Cache(Plugin):
         end = entry.end
         if self.rules.prefetch:
             start = self._prefetch_at(entry)
-            hold_s = HOLD_S if entry.refreshing else 0.0  # each query may be the one that it takes
+            hold_s = _hold_s(entry, now) if entry.refreshing else 0.0  # or this query counts
             end = start if now < start else min(end, now + hold_s)
         reply.until = end
         if not self.rules.keep_ttl and entry.ttls_at:
@@ -246,7 +246,7 @@ class Cache(Plugin):
         reply = _of(entry, entry.ttl if self.rules.keep_ttl and not stale.ttl else stale.ttl)
         is_nxdomain = reply.rcode == NXDOMAIN
         reply.options = [*reply.options, STALE_NXDOMAIN if is_nxdomain else STALE_ANSWER]
-        until = now if stale.verify else now + HOLD_S
+        until = now if stale.verify else now + _hold_s(entry, now)
         if now < entry.retry_at and not entry.refreshing:  # nothing better can come before
             until = entry.retry_at
         reply.until = min(until, entry.end + stale.for_s)
@@ -256,11 +256,11 @@ class Cache(Plugin):
     async def _verified(self, known: Known, stale: Stale) -> Reply | None:
         """The fresh reply, if one comes in time that may take the stale one's place."""
         if not stale.verify_s or not self._background.has_room:
-            known.entry.refreshing = True
+            known.entry.refreshing = self._clock()
             try:
                 return await self._renewed(known)
             finally:
-                known.entry.refreshing = False
+                known.entry.refreshing = 0.0
         waiter = Waiter[Reply | None]()
         task = self._start(known, self._renewed)
         task.add_done_callback(lambda done: waiter.set(None if done.cancelled() else done.result()))
@@ -286,7 +286,7 @@ class Cache(Plugin):
     ) -> "asyncio.Task[T | None]":
         now = self._clock()
         query = replace(known.query, received=now, deadline=now + QUERY_TIME_S)
-        known.entry.refreshing = True
+        known.entry.refreshing = now
         task = self._background.start(ask(known._replace(query=query)))
         task.add_done_callback(partial(_refreshed, known.entry))
         return task
@@ -406,7 +406,12 @@ class StaleSender(Sender):
 
 
 def _refreshed(entry: Entry, _: object) -> None:
-    entry.refreshing = False
+    entry.refreshing = 0.0
+
+
+def _hold_s(entry: Entry, now: float) -> float:
+    took_s = now - entry.refreshing if entry.refreshing else 0.0
+    return min(max(HOLD_S, took_s), MOST_HOLD_S)
 
 
 async def _passed(query: Query, next: Resolve) -> Reply | None:

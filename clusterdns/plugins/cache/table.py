@@ -34,7 +34,8 @@ class Entry:
     answers: see Survey. good: the reply that answered, which this one took the place of.
     hits, last_hit: how often it was asked for without a longer pause, and when last.
     is_asked_again: somebody has, since it came.
-    refreshing: it is being asked for anew. retry_at: not to be before, since that failed.
+    refreshing: it is being asked for anew since then; 0: it is not. retry_at: not to be before,
+        since that failed.
     """
 
     store: str
@@ -50,7 +51,7 @@ class Entry:
     good: "Entry | None" = None
     hits: int = 0
     last_hit: float = 0.0
-    refreshing: bool = False
+    refreshing: float = 0.0
     retry_at: float = 0.0
     sent_ttl: int = -1
     is_asked_again: bool = False

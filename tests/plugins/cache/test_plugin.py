@@ -427,6 +427,27 @@ async def test_stale_is_held(name: str) -> None:
         assert reply.until == START + 60 + until
 
 
+async def test_the_longer_upstreams_are_silent_the_fewer_looks() -> None:
+    clock = Clock()
+    plugin, release = cache("serve_stale 1h", clock), asyncio.Event()
+
+    async def silent(_: Query) -> Reply:
+        await release.wait()
+        return failure()
+
+    async with serving(plugin):
+        await plugin.resolve(query(), Upstream([*addresses()]))
+        asked = START + 70
+        for passed, held in ((0, HOLD_S), (0.01, HOLD_S), (0.25, 0.25), (3, 1)):
+            clock.now = asked + passed
+            reply = await plugin.resolve(query(), silent)
+            assert reply is not None
+            assert reply.until == clock.now + held
+            await asyncio.sleep(0)
+        release.set()
+        await settle()
+
+
 async def test_no_background_no_refresh() -> None:
     clock = Clock()
     plugin, behind = cache("serve_stale", clock), Upstream([*addresses()])
