@@ -50,6 +50,7 @@ server:
     do-daemonize: no
     num-threads: 1
     module-config: "iterator"
+    cache-max-ttl: 10
     access-control: 127.0.0.0/8 allow
 """
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from clusterdns import logs
+from tests.loggers import as_before
 
 LINES = {
     "a plugin": ("clusterdns.plugins.errors", logging.ERROR, "[ERROR] plugin/errors: text\n"),
@@ -28,14 +29,10 @@ LINES = {
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     """Where lines go; the loggers are as before afterwards."""
-    root, ours = logging.getLogger(), logging.getLogger("clusterdns")
-    before = root.level, ours.level
     written = io.StringIO()
-    handler = logs.install(written)
-    yield written
-    root.removeHandler(handler)
-    root.setLevel(before[0])
-    ours.setLevel(before[1])
+    with as_before():
+        logs.install(written)
+        yield written
 
 
 @pytest.mark.parametrize(("name", "level", "expected"), LINES.values(), ids=LINES)
@@ -45,16 +42,14 @@ def test_line(stream: io.StringIO, name: str, level: int, expected: str) -> None
 
 
 def test_debug_lines_when_asked_for(stream: io.StringIO) -> None:
-    handler = logs.install(stream, debug=True)
+    logs.install(stream, debug=True)
     logging.getLogger("clusterdns.zone").debug("text")
-    logging.getLogger().removeHandler(handler)
     assert stream.getvalue() == "[DEBUG] text\n"
 
 
 def test_installed_again_writes_once(stream: io.StringIO) -> None:
-    handler = logs.install(stream)
+    logs.install(stream)
     logs.plugin_logger("health").info("Going into lameduck mode for %s", "5s")
-    logging.getLogger().removeHandler(handler)
     assert stream.getvalue() == "[INFO] plugin/health: Going into lameduck mode for 5s\n"
 
 

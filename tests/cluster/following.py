@@ -34,7 +34,7 @@ QUICK = Timing(
     answer=2.0,
     silence=5.0,
 )
-IMPATIENT = replace(QUICK, answer=0.2, silence=0.3)
+IMPATIENT = replace(QUICK, answer=0.4, silence=0.5)
 
 
 class View:

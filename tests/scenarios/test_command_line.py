@@ -1,6 +1,7 @@
 """The command line as CoreDNS has it: flags, exit codes, what is said where."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import clusterdns
 from clusterdns import app, cli
 from clusterdns.app import App, Options
 from clusterdns.cli import main
+from tests.loggers import as_before
 from tests.ports import free_port
 from tests.scenarios.asking import At, answer, becomes
 from tests.scenarios.processes import CLUSTERDNS, ended, running
@@ -24,6 +26,13 @@ VALUES = {
     "drain": ("1m30s", "drain_s", 90.0),
 }
 SWITCHES = {"quiet": "quiet", "next-free-port": "next_free_port"}
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """`main` installs a handler."""
+    with as_before():
+        yield
 
 
 @pytest.fixture
