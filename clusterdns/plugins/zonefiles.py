@@ -95,6 +95,9 @@ class ZoneFile:
             )
             return False
         self._log.info("zone %s from %s, serial %d", self.origin, self.path, zone.serial)
+        if zone.told_of != zone.origin:
+            name = DNSLabel(zone.told_of)
+            self._log.warning("%s is for the zone %s, not for %s", self.path, name, self.origin)
         self.authority, self._serial = Authority(zone), zone.serial
         return True
 

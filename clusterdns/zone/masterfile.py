@@ -71,9 +71,10 @@ class Node:
 class Zone:
     """One zone: its names, those between them and the apex among them."""
 
-    def __init__(self, origin: Labels, nodes: dict[Labels, Node]) -> None:
-        """nodes: of the zone's names; the apex has a SOA record."""
+    def __init__(self, origin: Labels, nodes: dict[Labels, Node], told_of: Labels) -> None:
+        """nodes: of the zone's names; the apex has a SOA record, told_of: the name it stood at."""
         self.origin = origin
+        self.told_of = told_of
         self.nodes = nodes
         for name in list(nodes):
             for above in range(1, len(name) - len(origin)):
@@ -114,10 +115,12 @@ class Zone:
 def read(text: str, origin: Labels, file: str) -> Zone:
     """The zone that a file tells of; records of names outside of it are left out.
 
+    A SOA record of a name below the zone counts as the zone's, as with CoreDNS: `file` in the
+    server block of the root is often given the file of another zone.
     file: its path, for what it includes and for messages.
     Raises SourceError with file and line of what is wrong.
     """
-    collected = Collected(dns.name.Name((*origin, b"")))
+    collected = Collected(dns.name.Name((*origin, b"")), any_soa=True)
     tokens = Tokens(_placed_below(text, file), file)
     reader = _Reader(tokens, dns.rdataclass.IN, collected.writer(True), allow_include=True)
     try:
@@ -138,14 +141,16 @@ class Collected(dns.zonefile.RRSetsReaderManager):
     apex are not rare: it counts for all types but SOA and NS.
     """
 
-    def __init__(self, origin: dns.name.Name) -> None:
+    def __init__(self, origin: dns.name.Name, *, any_soa: bool = False) -> None:
+        """any_soa: the SOA record may stand at any name of the zone."""
         super().__init__(origin)
         self._origin = origin
-        self._records = _Records(self, origin)
+        self._any_soa = any_soa
+        self._records = _Records(self, origin, any_soa)
 
     def writer(self, replacement: bool = False) -> "_Records":
         """What takes the records, all of them anew."""
-        self._records = _Records(self, self._origin)
+        self._records = _Records(self, self._origin, self._any_soa)
         return self._records
 
     def zone(self, where: str) -> Zone:
@@ -156,15 +161,17 @@ class Collected(dns.zonefile.RRSetsReaderManager):
         origin, nodes = _folded(self._origin), self._records.nodes()
         if origin not in nodes or SOA not in nodes[origin].rrsets:
             raise SourceError(f"{where}: there is no SOA record of {self._origin}")
-        return Zone(origin, nodes)
+        return Zone(origin, nodes, _folded(self._records.told_of))
 
 
 class _Records(dns.zonefile.RRsetsReaderTransaction):
     """The records of a zone, as they come."""
 
-    def __init__(self, manager: Collected, origin: dns.name.Name) -> None:
+    def __init__(self, manager: Collected, origin: dns.name.Name, any_soa: bool) -> None:
         super().__init__(manager, True, False)  # type: ignore[no-untyped-call] # as dnspython has it
         self._origin = origin
+        self._any_soa = any_soa
+        self.told_of = origin  # where the SOA record stood
         # By name, then type and covered type: the lowest TTL, and rdata in order, each once.
         self._found: dict[Labels, dict[tuple[int, int], tuple[int, dict[dns.rdata.Rdata, None]]]]
         self._found = {}
@@ -186,8 +193,10 @@ class _Records(dns.zonefile.RRsetsReaderTransaction):
         self.add(*record)
 
     def _take(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
-        if rdata.rdtype == SOA and name != self._origin:
-            raise ValueError(f"a SOA record of {name}, which is not the zone")
+        if rdata.rdtype == SOA:
+            if name != self._origin and not self._any_soa:
+                raise ValueError(f"a SOA record of {name}, which is not the zone")
+            name, self.told_of = self._origin, name
         rrsets = self._found.setdefault(_folded(name), {})
         key = int(rdata.rdtype), int(rdata.covers())
         least, known = rrsets.get(key, (ttl, {}))

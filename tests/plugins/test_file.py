@@ -188,6 +188,33 @@ def changed(path: Path) -> None:
     path.write_text(path.read_text() + "more A 10.0.0.9\n")
 
 
+async def test_the_file_of_another_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As under `.:53`: its SOA record counts for the zone of the directive."""
+    path = tmp_path / "db"
+    path.write_text(
+        "$ORIGIN below.example.org.\n$TTL 300\n@ SOA ns admin 1 2 3 4 60\na A 10.0.0.1\n"
+    )
+    file = plugin(f"file {path}")
+    assert f"{path} is for the zone below.example.org., not for example.org." in caplog.text
+    assert texts((await reply(file, "a.below.example.org.")).answer)[0].endswith(" A 10.0.0.1")
+    (soa,) = texts((await reply(file, "a.below.example.org.", "TXT")).authority)
+    assert soa.startswith("example.org. 60 IN SOA ns.below.example.org. ")
+    found = await reply(file, "missing.example.org.")
+    assert found.rcode == 3
+    assert texts(found.authority) == [soa]
+    assert len((await reply(file, "example.org.", "SOA")).answer) == 1
+
+
+async def test_the_file_of_a_zone_elsewhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "db"
+    path.write_text("$ORIGIN example.net.\n$TTL 300\n@ SOA ns admin 1 2 3 4 60\na A 10.0.0.1\n")
+    file = plugin(f"file {path}")
+    assert "there is no SOA record of example.org." in caplog.text
+    assert (await reply(file)).rcode == 2
+
+
 async def test_same_serial(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "db")
     file = plugin(f"file {path} {{\n reload 10ms\n}}")
