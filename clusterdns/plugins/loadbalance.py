@@ -24,7 +24,7 @@ from clusterdns.plugins.passage import Passage
 from clusterdns.plugins.query import Query, Reply, Resolve
 from clusterdns.wire.names import folded_name, wire_name
 from clusterdns.wire.plain import Plain
-from clusterdns.wire.received import with_addresses
+from clusterdns.wire.received import with_addresses, with_glue
 
 POLICIES = ("round_robin", "weighted")  # the first is the default
 ADDRESSES = (QTYPE.A, QTYPE.AAAA)
@@ -130,16 +130,19 @@ def _ordered(reply: Reply, order: Reorder) -> Reply:
 def _shuffle_octets(reply: Reply) -> bool:
     """Puts the addresses of an upstream's reply into any order; False: its records must be parsed
     for that."""
-    assert reply.received is not None
-    if reply.received.additional > 1:  # glue, or the addresses of SRV targets
+    before = found = reply.received
+    assert before is not None
+    # Glue, or the addresses of SRV targets. What we packed ourselves stays: clients take these by
+    # name, and 15 of them would cost 12 us.
+    if before.additional > 1 and not before.plain:
+        found = with_glue(before, _shuffle)
+    ordered = found
+    if found is not None and found.answer > 1:
+        ordered = with_addresses(found, _shuffle)
+    if ordered is None:
         return False
-    if reply.received.answer < 2:
-        return True
-    found = with_addresses(reply.received, _shuffle)
-    if found is None:
-        return False
-    if found is not reply.received:
-        reply.received = found
+    reply.received = ordered
+    if ordered is not found:  # orders of Additional alone are not worth being kept
         reply.reorder = partial(_shuffled, ())
     return True
 

@@ -18,6 +18,7 @@ Sections = tuple[list[RR], list[RR], list[RR]]
 
 _HEADER = struct.Struct("!6H")
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
+_POINTED = struct.Struct("!HHHIH")  # the same behind an owner that is a pointer
 _POINTER = 0xC0  # the two bits that mark one, RFC 1035 section 4.1.4
 _RCODE = 0xF
 _QUESTION = b"\xc0\x0c"  # a pointer to the question's name
@@ -176,6 +177,29 @@ def with_addresses(found: Received, order: Callable[[list[bytes]], object]) -> R
         return None
     order(addresses)
     return found._replace(octets=octets[:first] + b"".join(addresses) + octets[at:])
+
+
+def with_glue(found: Received, order: Callable[[list[bytes]], object]) -> Received | None:
+    """The reply with the addresses in Additional in another order: what `order` makes of a list of
+    them. None: only the parsed records can be put in order.
+
+    The records are exchanged as octets: nothing points to them, as all are owned by pointers to
+    names before the first of them.
+    """
+    octets, at = found.octets, found.start
+    for _ in range(found.answer + found.authority):
+        at = at + 2 if octets[at] >= _POINTER else skip_name(octets, at)
+        at += _FIXED.size + (octets[at + 8] << 8 | octets[at + 9])
+    first = at
+    addresses: list[bytes] = []
+    while at < found.end:
+        owner, rtype, _, _, size = _POINTED.unpack_from(octets, at)
+        if not _POINTER << 8 <= owner < (_POINTER << 8) + first or rtype not in _ADDRESSES:
+            return None
+        addresses.append(octets[at : at + _POINTED.size + size])
+        at += _POINTED.size + size
+    order(addresses)
+    return found._replace(octets=octets[:first] + b"".join(addresses) + octets[found.end :])
 
 
 def _alike(found: Received) -> list[bytes] | None:

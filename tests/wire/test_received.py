@@ -13,7 +13,14 @@ from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Edns
 from clusterdns.wire.question import Question, parse_question
-from clusterdns.wire.received import Received, passed_on, received, sections, with_addresses
+from clusterdns.wire.received import (
+    Received,
+    passed_on,
+    received,
+    sections,
+    with_addresses,
+    with_glue,
+)
 
 NAME = "www.Example.org."
 
@@ -281,3 +288,30 @@ def test_where_there_is_no_choice_nothing_changes(came: dns.message.Message) -> 
 )
 def test_orders_that_need_the_records(records: list[str]) -> None:
     assert backwards(*records) is None
+
+
+def glue_backwards(*additional: str) -> list[str] | None:
+    """Additional with its addresses in the opposite order, names and all."""
+    servers = ["authority", "test. 30 NS a.test.", "test. 30 NS b.a.test."]
+    records = [f"{NAME} 30 A 192.0.2.1", f"{NAME} 30 TXT a", *servers, "additional", *additional]
+    came = read(message(*records).to_wire())
+    found = with_glue(came, list.reverse)
+    if found is None:
+        return None
+    before, after = sections(came), sections(found)
+    assert str(before[:2]) == str(after[:2])
+    return [f"{each.rname} {each.rdata}" for each in after[2]]
+
+
+def test_glue_in_another_order() -> None:
+    glue = ["a.test. 30 A 192.0.2.1", "b.a.test. 30 AAAA ::1", "a.test. 30 A 192.0.2.2"]
+    backwards = ["a.test. 192.0.2.2", "b.a.test. ::1", "a.test. 192.0.2.1"]
+    assert glue_backwards(*glue) == backwards
+
+
+@pytest.mark.parametrize(
+    "record", ["a.test. 30 TXT a", "c.a.test. 30 A 192.0.2.3", ". 30 A 192.0.2.3"]
+)
+def test_glue_that_needs_the_records(record: str) -> None:
+    """Other types, and owners that are not pointers alone."""
+    assert glue_backwards("a.test. 30 A 192.0.2.1", record) is None
