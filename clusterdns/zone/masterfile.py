@@ -117,6 +117,8 @@ def read(text: str, origin: Labels, file: str) -> Zone:
 
     A SOA record of a name below the zone counts as the zone's, as with CoreDNS: `file` in the
     server block of the root is often given the file of another zone.
+    Records have the TTL that was said last, and 0 where none was before the SOA record, as with
+    CoreDNS: its minimum is not meant for them (RFC 2308 section 4).
     file: its path, for what it includes and for messages.
     Raises SourceError with file and line of what is wrong.
     """
@@ -231,6 +233,10 @@ class _Reader(dns.zonefile.Reader):
                     raise dns.exception.SyntaxError(text)  # type: ignore[no-untyped-call]
                 tokens = Tokens(_placed_below(file.read(), tokens.filename), tokens.filename)
         self._tokens = tokens
+
+    def _implicit_ttl(self) -> int | None:
+        of_minimum = self.default_ttl_from_soa and not self.last_ttl_known
+        return 0 if of_minimum else super()._implicit_ttl()
 
 
 def _placed_below(text: str, file: str) -> str:

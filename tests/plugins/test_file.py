@@ -188,6 +188,25 @@ def changed(path: Path) -> None:
     path.write_text(path.read_text() + "more A 10.0.0.9\n")
 
 
+TTLS = {
+    "none is said": ("@ IN SOA a. b. 1 2 3 4 60\na IN A 10.0.0.1\n", 0, 0),
+    "none is said, nor a class": ("@ SOA a. b. 1 2 3 4 60\na A 10.0.0.1\n", 0, 0),
+    "the last one": ("@ IN SOA a. b. 1 2 3 4 60\nb 77 IN A 10.0.0.2\na IN A 10.0.0.1\n", 0, 77),
+    "that of the SOA record": ("@ 9 IN SOA a. b. 1 2 3 4 60\na IN A 10.0.0.1\n", 9, 9),
+    "$TTL": ("$TTL 5\n@ IN SOA a. b. 1 2 3 4 60\nb 77 IN A 10.0.0.2\na IN A 10.0.0.1\n", 5, 5),
+}
+
+
+@pytest.mark.parametrize("name", TTLS)
+async def test_a_ttl_that_is_left_out(name: str, tmp_path: Path) -> None:
+    """RFC 1035 section 5.1, RFC 2308 section 4."""
+    text, of_soa, of_a = TTLS[name]
+    (tmp_path / "db").write_text(text)
+    file = plugin(f"file {tmp_path / 'db'}")
+    assert [each.ttl for each in (await reply(file, "example.org.", "SOA")).answer] == [of_soa]
+    assert [each.ttl for each in (await reply(file)).answer] == [of_a]
+
+
 async def test_the_file_of_another_zone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As under `.:53`: its SOA record counts for the zone of the directive."""
     path = tmp_path / "db"
