@@ -14,7 +14,8 @@ from tests.oracle.ages import Span
 from tests.oracle.answers import UNREADABLE, Answer, chained, decode
 from tests.oracle.asking import Question, ask
 from tests.oracle.rules import Rules
-from tests.oracle.servers import clusterdns_command, coredns_command, free_port, running
+from tests.oracle.servers import clusterdns_command, coredns_command, running
+from tests.ports import free_port
 
 SHOWN = 25  # differences told in full
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import aiohttp
 import dns.message
-import pytest
 from prometheus_client.metrics_core import Metric
 
 from tests.metering import read
@@ -22,17 +21,9 @@ from tests.oracle.ages import NEW, Ages, Span, aged, ages, may_differ
 from tests.oracle.answers import UNREADABLE, Answer, Opt, Record, Section
 from tests.oracle.asking import Question
 from tests.oracle.comparing import Report, answers, told
-from tests.oracle.servers import (
-    HOW_TO_GET_IT,
-    clusterdns_command,
-    coredns_binary,
-    coredns_command,
-    free_port,
-    running,
-)
+from tests.oracle.servers import clusterdns_command, coredns_command, running
 from tests.oracle.upstreams import Key, Script, Seen, Upstream, upstream
-
-needs_coredns = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+from tests.ports import free_port
 
 OUR_SIZE = 1232
 EDE = 15  # RFC 8914

@@ -11,11 +11,12 @@ import pytest
 from clusterdns.errors import ResolveError
 from clusterdns.plugins.forward import Forward
 from tests.beside import until
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary, coredns_command, free_port
+from tests.oracle.servers import coredns_command, needs_coredns
 from tests.plugins.forward.stubs import ADDRESS, HOST, addresses, ask, forwarding, upstream
 from tests.plugins.forward.test_streams import CA, PKI
+from tests.ports import free_port
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 COREFILE = """\
 https://.:{port} {{

@@ -14,10 +14,11 @@ from tests.oracle.asking import ask
 from tests.oracle.comparing import both
 from tests.oracle.messages import Message, Wanted, messages, streams
 from tests.oracle.rules import OUR_SIZE
-from tests.oracle.servers import HOW_TO_GET_IT, coredns_binary
+from tests.oracle.servers import needs_coredns
 from tests.oracle.variants import PLAIN
+from tests.streams import connection
 
-pytestmark = pytest.mark.skipif(coredns_binary() is None, reason=HOW_TO_GET_IT)
+pytestmark = needs_coredns
 
 PATIENCE_S = 0.5  # some messages get no reply
 HEADER = 12  # octets
@@ -63,21 +64,19 @@ async def test_streams(tmp_path: Path, met: Counter[str]) -> None:
 
 async def _stream(port: int, parts: Sequence[bytes]) -> list[str]:
     """The rcodes that came back, sorted, and "closed" where the connection was closed."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     found = []
-    try:
-        writer.write(b"".join(len(part).to_bytes(2) + part for part in parts))
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                length = int.from_bytes(await reader.readexactly(2))
-                reply = decode(await reader.readexactly(length))
-                found.append(reply.rcode if reply else "")
-    except TimeoutError:
-        return sorted(found)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return [*sorted(found), "closed"]
-    finally:
-        writer.close()
+    async with connection("127.0.0.1", port) as (reader, writer):
+        try:
+            writer.write(b"".join(len(part).to_bytes(2) + part for part in parts))
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    length = int.from_bytes(await reader.readexactly(2))
+                    reply = decode(await reader.readexactly(length))
+                    found.append(reply.rcode if reply else "")
+        except TimeoutError:
+            return sorted(found)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return [*sorted(found), "closed"]
 
 
 async def _replies(port: int, octets: Sequence[bytes], *, tcp: bool) -> list[bytes | None]:

@@ -9,13 +9,8 @@ import dns.message
 from prometheus_client.metrics_core import Metric
 
 from tests.metering import read, series
-from tests.oracle.servers import (
-    clusterdns_command,
-    coredns_command,
-    free_port,
-    needs_coredns,
-    running,
-)
+from tests.oracle.servers import clusterdns_command, coredns_command, needs_coredns, running
+from tests.ports import free_port
 
 pytestmark = needs_coredns
 

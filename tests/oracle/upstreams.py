@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, cast
 
 import dns.flags
@@ -19,7 +20,8 @@ import dns.rdatatype
 import dns.rrset
 
 from tests.oracle.answers import Opt, opt_of
-from tests.oracle.servers import free_port
+from tests.ports import free_port
+from tests.streams import listening
 
 RA = int(dns.flags.RA)
 Mangle = Callable[[bytes], list[bytes]]
@@ -157,14 +159,11 @@ async def _stream(
     upstream: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     upstream.connections += 1
-    try:
-        while True:
-            size = int.from_bytes(await reader.readexactly(2))
-            after_s, octets = upstream.replies(await reader.readexactly(size), "tcp")
-            await asyncio.sleep(after_s)
-            writer.writelines(len(one).to_bytes(2) + one for one in octets)
-    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-        writer.close()
+    while True:
+        size = int.from_bytes(await reader.readexactly(2))
+        after_s, octets = upstream.replies(await reader.readexactly(size), "tcp")
+        await asyncio.sleep(after_s)
+        writer.writelines(len(one).to_bytes(2) + one for one in octets)
 
 
 @asynccontextmanager
@@ -174,9 +173,8 @@ async def upstream(script: Script) -> AsyncIterator[Upstream]:
     loop = asyncio.get_running_loop()
     address = ("127.0.0.1", made.port)
     transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(made), address)
-    server = await asyncio.start_server(lambda r, w: _stream(made, r, w), *address)
     try:
-        yield made
+        async with listening(partial(_stream, made), *address):
+            yield made
     finally:
         transport.close()
-        server.close()

@@ -9,16 +9,8 @@ from pathlib import Path
 from tests.oracle.answers import Answer
 from tests.oracle.asking import Question
 from tests.oracle.directives.scripts import ANSWERS
-from tests.oracle.sides import (
-    Rules,
-    as_asked,
-    compare,
-    in_lower_case,
-    needs_coredns,
-    own_opt,
-    recursive,
-    sides,
-)
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Rules, as_asked, compare, in_lower_case, own_opt, recursive, sides
 
 pytestmark = needs_coredns
 

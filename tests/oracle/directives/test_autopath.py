@@ -7,16 +7,8 @@ from pathlib import Path
 from tests.oracle.answers import Answer, Record
 from tests.oracle.asking import Edns, Question
 from tests.oracle.comparing import answers
-from tests.oracle.sides import (
-    Rules,
-    as_asked,
-    compare,
-    needs_coredns,
-    own_opt,
-    recursive,
-    same_questions,
-    sides,
-)
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Rules, as_asked, compare, own_opt, recursive, same_questions, sides
 from tests.oracle.upstreams import Said
 
 pytestmark = needs_coredns

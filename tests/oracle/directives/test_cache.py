@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.oracle.answers import Answer, Opt
 from tests.oracle.asking import Edns, Question
 from tests.oracle.directives.scripts import ANSWERS
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     Rule,
     Rules,
@@ -15,7 +16,6 @@ from tests.oracle.sides import (
     as_asked,
     asked_for_opt,
     compare,
-    needs_coredns,
     not_authoritative,
     passed_opt,
     recursive,

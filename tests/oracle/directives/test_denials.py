@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.metering import series
 from tests.oracle.answers import Answer, Section
 from tests.oracle.asking import Edns, Question
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     Rule,
     Rules,
@@ -15,7 +16,6 @@ from tests.oracle.sides import (
     as_asked,
     asked_the_same,
     compare,
-    needs_coredns,
     not_authoritative,
     own_opt,
     recursive,

@@ -9,7 +9,8 @@ from prometheus_client.metrics_core import Metric
 from tests.metering import SERIES, series
 from tests.oracle.asking import Edns, Question
 from tests.oracle.directives.scripts import ANSWERS
-from tests.oracle.sides import Side, needs_coredns, sides
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Side, sides
 from tests.oracle.upstreams import Said
 
 pytestmark = needs_coredns

@@ -8,15 +8,8 @@ from random import Random
 from tests.oracle.answers import Answer, Record
 from tests.oracle.asking import Edns, Question
 from tests.oracle.directives.scripts import ANSWERS
-from tests.oracle.sides import (
-    Rules,
-    as_asked,
-    compare,
-    in_lower_case,
-    needs_coredns,
-    own_opt,
-    sides,
-)
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Rules, as_asked, compare, in_lower_case, own_opt, sides
 
 pytestmark = needs_coredns
 

@@ -8,12 +8,12 @@ from tests.oracle.answers import Answer
 from tests.oracle.asking import Edns, Question
 from tests.oracle.comparing import answers
 from tests.oracle.directives.scripts import ANSWERS
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     Rules,
     as_asked,
     asked_for_opt,
     compare,
-    needs_coredns,
     passed_opt,
     recursive,
     same_questions,

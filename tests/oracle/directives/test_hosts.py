@@ -7,7 +7,8 @@ from random import Random
 
 from tests.oracle.asking import Edns, Question
 from tests.oracle.comparing import answers
-from tests.oracle.sides import USUAL, compare, needs_coredns, sides
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import USUAL, compare, sides
 
 pytestmark = needs_coredns
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import dns.message
 
 from tests.oracle.asking import Question, ask
-from tests.oracle.sides import Side, needs_coredns, sides
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Side, sides
 from tests.oracle.upstreams import Said, Script
 
 pytestmark = needs_coredns

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.oracle.asking import Edns, Question
 from tests.oracle.comparing import answers
 from tests.oracle.directives.scripts import ANSWERS
-from tests.oracle.sides import Side, needs_coredns, sides
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Side, sides
 
 pytestmark = needs_coredns
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.oracle.asking import Edns, Question
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     Rules,
     as_asked,
     asked_the_same,
     compare,
-    needs_coredns,
     not_authoritative,
     own_opt,
     recursive,

@@ -7,13 +7,13 @@ from pathlib import Path
 from tests.oracle.answers import Answer
 from tests.oracle.asking import Edns, Question
 from tests.oracle.directives.scripts import ANSWERS
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     OUR_SIZE,
     Rules,
     as_asked,
     asked_for_opt,
     compare,
-    needs_coredns,
     own_opt,
     passed_opt,
     recursive,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.oracle.answers import Answer
 from tests.oracle.asking import Edns, Question
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     DO,
     EDE,
@@ -18,7 +19,6 @@ from tests.oracle.sides import (
     asked_of,
     asked_the_same,
     compare,
-    needs_coredns,
     not_authoritative,
     own_opt,
     recursive,

@@ -6,12 +6,12 @@ from pathlib import Path
 from tests.oracle.asking import Edns, Question
 from tests.oracle.comparing import answers
 from tests.oracle.directives.scripts import ANSWERS
+from tests.oracle.servers import needs_coredns
 from tests.oracle.sides import (
     USUAL,
     Rules,
     as_asked,
     compare,
-    needs_coredns,
     own_opt,
     recursive,
     same_questions,

@@ -12,7 +12,8 @@ import pytest
 
 from tests.metering import SERIES, series
 from tests.oracle.asking import Question
-from tests.oracle.sides import Side, needs_coredns, sides
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import Side, sides
 from tests.oracle.upstreams import SILENT, Said, Script, Upstream
 
 pytestmark = needs_coredns

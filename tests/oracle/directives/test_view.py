@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.oracle.asking import Edns, Question
-from tests.oracle.sides import USUAL, compare, needs_coredns, sides
+from tests.oracle.servers import needs_coredns
+from tests.oracle.sides import USUAL, compare, sides
 
 pytestmark = needs_coredns
 
