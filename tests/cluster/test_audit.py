@@ -400,7 +400,7 @@ FAILURES = {
 @pytest.mark.parametrize(("fault", "said"), FAILURES.values(), ids=FAILURES)
 async def test_failures(fault: Fault, said: str, caplog: pytest.LogCaptureFixture) -> None:
     """Counted each time, told once; what is followed does not suffer."""
-    timing = replace(SETTLED, answer=0.1)
+    timing = replace(SETTLED, answer=0.4) if fault.hang else SETTLED
     async with Simulated(CLUSTER) as api:
         api.fault = lambda call: fault if is_audit(call) and call.resource == "services" else None
         async with audited(api, timing=timing) as view:
