@@ -11,8 +11,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.ports import free_port as free_port
-
 START_S = 20.0  # until ready; both need about a second on an idle machine
 STOP_S = 5.0
 

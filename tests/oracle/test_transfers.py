@@ -21,14 +21,9 @@ from tests.objects import random_cluster
 from tests.oracle.answers import UNREADABLE
 from tests.oracle.asking import Question
 from tests.oracle.comparing import answers, both
-from tests.oracle.servers import (
-    clusterdns_command,
-    coredns_command,
-    free_port,
-    needs_coredns,
-    running,
-)
+from tests.oracle.servers import clusterdns_command, coredns_command, needs_coredns, running
 from tests.plugins.primary import master
+from tests.ports import free_port
 from tests.scenarios.asking import becomes
 
 pytestmark = needs_coredns
