@@ -15,10 +15,10 @@ from clusterdns.plugins.forward.exchange import reply_to
 from clusterdns.plugins.forward.http_message import PATH, Form, Response, message_in
 from clusterdns.plugins.forward.https_connection import Connection
 from clusterdns.plugins.forward.options import Options
-from clusterdns.plugins.forward.pool import Pool
+from clusterdns.plugins.forward.pool import CLOSE_S, Pool, emptied
 from clusterdns.plugins.forward.proxies import proxy_for
 from clusterdns.plugins.forward.targets import PORTS, Target
-from clusterdns.plugins.forward.tunnel import CLOSE_S, Way, connect
+from clusterdns.plugins.forward.tunnel import Way, connect
 from clusterdns.wire.received import Received
 
 # To one upstream. What comes on top waits for one of them, as long as its attempt may take.
@@ -163,13 +163,8 @@ class Https(Pool[Connection]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in list(self._all):
             connection.abort(error)
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                while self._all:
-                    self._gone.clear()
-                    await self._gone.wait()
-        except TimeoutError:
-            pass  # their sockets are closed with the loop
+        # The sockets of those that take longer are closed with the loop.
+        await emptied(self._all, self._gone, CLOSE_S)
 
     def _serve_waiting(self, now: float) -> None:
         """Sends what can be sent, and opens connections for the rest."""

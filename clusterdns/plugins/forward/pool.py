@@ -6,6 +6,8 @@ from collections.abc import Sized
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
+CLOSE_S = 1.0  # for TLS to say good-bye; asyncio would give 30 s to a peer that is mute
+
 
 async def emptied(some: Sized, gone: asyncio.Event, seconds: float) -> None:
     """Waits until there are none left, or so long. gone: is set when the last one goes."""

@@ -9,7 +9,7 @@ from clusterdns.errors import MalformedMessage, UpstreamError
 from clusterdns.plugins.forward import figures
 from clusterdns.plugins.forward.attempt import Attempt, Ids
 from clusterdns.plugins.forward.exchange import reply_to
-from clusterdns.plugins.forward.pool import Pool, emptied
+from clusterdns.plugins.forward.pool import CLOSE_S, Pool, emptied
 from clusterdns.plugins.forward.targets import Target, reason_of
 
 # A query takes an idle connection, else opens one, else joins the least busy: many servers answer
@@ -18,7 +18,6 @@ CONNECTIONS = 8
 # For TCP's and TLS's handshakes. Longer than a query waits, so that a slow way, once there, serves
 # the queries after the one that it was opened for.
 CONNECT_S = 4.0
-CLOSE_S = 1.0  # for TLS to say good-bye
 
 
 class Streams(Pool["Connection"]):
@@ -138,6 +137,7 @@ class Streams(Pool["Connection"]):
                     ssl=context,
                     server_hostname=(target.server_name or target.host) if context else None,
                     local_addr=(self._source, 0) if self._source is not None else None,
+                    ssl_shutdown_timeout=CLOSE_S if context else None,
                 )
         except asyncio.CancelledError:
             connection.fail(self._not_connected("the server stops"))

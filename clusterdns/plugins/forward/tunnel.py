@@ -10,9 +10,9 @@ import h11
 
 from clusterdns.corefile.names import host_and_port
 from clusterdns.errors import UpstreamError
+from clusterdns.plugins.forward.pool import CLOSE_S
 from clusterdns.plugins.forward.targets import Target, reason_of
 
-CLOSE_S = 1.0  # for TLS to say good-bye
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dns.message
 import pytest
 
 from clusterdns.errors import ResolveError
-from clusterdns.plugins.forward import figures
+from clusterdns.plugins.forward import figures, streams
 from clusterdns.plugins.forward.options import read
 from clusterdns.plugins.forward.streams import CONNECTIONS, Streams
+from tests.beside import until
 from tests.plugins.asking import lines, new_setup
 from tests.plugins.forward.stubs import (
     ADDRESS,
@@ -25,6 +27,7 @@ from tests.plugins.forward.stubs import (
     upstream,
 )
 from tests.ports import free_port
+from tests.streams import listening
 
 PKI = Path(__file__).parent / "pki"
 TCP = "force_tcp\n max_fails 0"
@@ -257,6 +260,31 @@ async def test_a_certificate_of_somebody_else(to: str, options: str, expected: s
         with pytest.raises(ResolveError, match=f"^dial tcp-tls .*{expected}"):
             await ask(plugin)
     assert not stub.asked
+
+
+async def test_a_mute_connection_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read on the other side, not even TLS's good-bye."""
+    monkeypatch.setattr(streams, "CLOSE_S", 0.05)
+    came: list[asyncio.StreamWriter] = []
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(writer)
+        octets = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        asked = Asked(dns.message.from_wire(octets), octets, "tcp", 0, HOST)
+        answer = reply(asked)
+        writer.write(len(answer).to_bytes(2, "big") + answer)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    options = f"expire 0s\n {CA}"
+    async with listening(mute, HOST, free_port(HOST), server_context()) as port:
+        line = f"forward . tls://127.0.0.1:{port} {{\n {options}\n}}"
+        async with forwarding(line) as plugin:
+            assert addresses(await ask(plugin)) == [ADDRESS]
+            kept = plugin.forwarders[0].upstreams[0]._streams
+            assert isinstance(kept, Streams)
+            await until(lambda: not kept._all)
+        for writer in came:
+            writer.transport.abort()
 
 
 async def test_tls_files_are_relative_to_root() -> None:
