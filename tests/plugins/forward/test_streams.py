@@ -1,7 +1,9 @@
 """TCP and TLS: connections that stay, break, are refused, and say who they are."""
 
 import asyncio
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +29,6 @@ from tests.plugins.forward.stubs import (
     upstream,
 )
 from tests.ports import free_port
-from tests.streams import listening
 
 PKI = Path(__file__).parent / "pki"
 TCP = "force_tcp\n max_fails 0"
@@ -265,26 +266,27 @@ async def test_a_certificate_of_somebody_else(to: str, options: str, expected: s
 async def test_a_mute_connection_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read on the other side, not even TLS's good-bye."""
     monkeypatch.setattr(streams, "CLOSE_S", 0.05)
-    came: list[asyncio.StreamWriter] = []
+    over = threading.Event()
 
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(writer)
-        octets = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
-        asked = Asked(dns.message.from_wire(octets), octets, "tcp", 0, HOST)
-        answer = reply(asked)
-        writer.write(len(answer).to_bytes(2, "big") + answer)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+    def mute(door: socket.socket) -> None:
+        with server_context().wrap_socket(door.accept()[0], server_side=True) as peer:
+            octets = peer.recv(512)[2:]
+            answer = reply(Asked(dns.message.from_wire(octets), octets, "tcp", 0, HOST))
+            peer.sendall(len(answer).to_bytes(2, "big") + answer)
+            over.wait()
 
-    options = f"expire 0s\n {CA}"
-    async with listening(mute, HOST, free_port(HOST), server_context()) as port:
-        line = f"forward . tls://127.0.0.1:{port} {{\n {options}\n}}"
-        async with forwarding(line) as plugin:
-            assert addresses(await ask(plugin)) == [ADDRESS]
-            kept = plugin.forwarders[0].upstreams[0]._streams
-            assert isinstance(kept, Streams)
-            await until(lambda: not kept._all)
-        for writer in came:
-            writer.transport.abort()
+    with socket.create_server((HOST, 0)) as door:
+        serving = asyncio.create_task(asyncio.to_thread(mute, door))
+        line = f"forward . tls://{HOST}:{door.getsockname()[1]} {{\n expire 0s\n {CA}\n}}"
+        try:
+            async with forwarding(line) as plugin:
+                assert addresses(await ask(plugin)) == [ADDRESS]
+                kept = plugin.forwarders[0].upstreams[0]._streams
+                assert isinstance(kept, Streams)
+                await until(lambda: not kept._all)
+        finally:
+            over.set()
+            await serving
 
 
 async def test_tls_files_are_relative_to_root() -> None:
