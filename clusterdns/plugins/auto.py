@@ -12,7 +12,7 @@ from clusterdns.corefile.names import zone_name
 from clusterdns.corefile.patterns import Match, Pattern, pattern
 from clusterdns.corefile.tree import Directive
 from clusterdns.corefile.values import arguments, duration, zone_names
-from clusterdns.errors import ConfigError
+from clusterdns.errors import ConfigError, Place
 from clusterdns.logs import plugin_logger
 from clusterdns.plugins.base import Changed, Forget, Plugin, Setup, ZoneCopy
 from clusterdns.plugins.lines import first_argument, once, read_options
@@ -33,7 +33,7 @@ log = plugin_logger("auto")
 class Options:
     """What an `auto` asks for.
 
-    directory: None: none is given, and nothing is served.
+    directory: None: nothing is served.
     template: the zone of a file, with {1} or {NAME} for the groups of `files`.
     """
 
@@ -47,6 +47,18 @@ class Options:
         self.reload_s = RELOAD_S
         known = {"directory": self._directory, "reload": self._reload, "upstream": self._upstream}
         read_options(directive, setup, known)
+        if not any(line.name.text == "directory" for line in directive.block or ()):
+            self.directory = self._where_we_run(directive.name.place)
+
+    def _where_we_run(self, place: Place) -> Path | None:
+        """The folder that CoreDNS takes if none is given, but for that of all files there are: in a
+        container it would be gone through each time, /proc and all."""
+        here = Path.cwd()
+        if here == Path(here.anchor):
+            self._setup.warn(place, "auto has no directory, and serves nothing")
+            return None
+        self._setup.warn(place, f"auto has no directory: it is {here}, in which this server runs")
+        return here
 
     def _directory(self, line: Directive) -> None:
         word, *rest = arguments(line, 1, 3)

@@ -117,6 +117,29 @@ async def test_two_files_of_one_zone(
     assert await ask(plugin, "a.example.org.") == [f"a.example.org. 300 IN A 10.0.0.{number}"]
 
 
+@pytest.mark.parametrize("text", ["auto", "auto {\n reload 5s\n}"])
+async def test_no_directory(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that the process runs in, as with CoreDNS."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "db.example.org")
+    told = Told()
+    setup = told.setup()
+    plugin = parsed(text, setup)
+    assert isinstance(plugin, Auto)
+    assert await ask(plugin, "a.example.org.") == [f"a.example.org. {A1}"]
+    assert [str(each) for each in setup.warnings if f"it is {tmp_path}," in str(each)]
+
+
+async def test_no_directory_in_the_folder_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a container's processes run: not all of its files are gone through."""
+    monkeypatch.chdir("/")
+    setup = Told().setup()
+    plugin = parsed("auto", setup)
+    assert isinstance(plugin, Auto)
+    assert await ask(plugin, "a.example.org.") == ["next"]
+    assert [each for each in setup.warnings if "serves nothing" in str(each)]
+
+
 def test_no_such_folder(caplog: pytest.LogCaptureFixture) -> None:
     auto("auto {\n directory /nowhere/at/all\n}")
     assert "Directory does not exist: /nowhere/at/all" in caplog.text
