@@ -267,7 +267,7 @@ def test_refused(text: str, expected: str) -> None:
 
 ACCEPTED = [  # CoreDNS takes these without a word
     ("junk", "2:2: 'junk' is no IP address, so that is left out; of options there are fallthrough"),
-    ("falltrough", "2:2: 'falltrough' is no IP address, so that is left out; of options did you"),
+    ("falltrough", "2:2: 'falltrough' is no IP address, so that is left out; did you mean"),
     ("10.0.0.1", "2:2: no name behind 10.0.0.1, so that is left out"),
     ("10.0.0.1 a..b", "2:2: 'a..b' is no domain name, so that is left out"),
     ("no_reverse x", "2:13: what is behind no_reverse is ignored"),

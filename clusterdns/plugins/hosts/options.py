@@ -63,8 +63,8 @@ class Options:
 
         def complain(number: int, text: str) -> None:
             word = self._lines[number].name
-            hint = nearest(word.text, OPTIONS)
-            self._setup.warn(word.place, f"{text}, so that is left out; of options {hint}")
+            hint = nearest(word.text, OPTIONS).replace("there are", "of options there are")
+            self._setup.warn(word.place, f"{text}, so that is left out; {hint}")
 
         lines = [Line(number, _words(line)) for number, line in enumerate(self._lines)]
         return read(lines, Zones(self.zones), self.reverse, complain)
