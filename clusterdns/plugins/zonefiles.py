@@ -171,7 +171,7 @@ async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:
     """The reply with what this server has for the target of its last CNAME record.
 
     The rcode is that of the last name (RFC 6604 section 3), as far as there is one: that the
-    target's zone is not served here makes the CNAME record no worse.
+    target's zone is not served here (REFUSED) makes the CNAME record no worse.
     """
     try:
         inner = query.inner(Question.of(target, query.question.qtype))
@@ -185,7 +185,7 @@ async def _chased(query: Query, reply: Reply, target: DNSLabel) -> Reply:
     reply.truncated = found.truncated
     if found.rcode in {NXDOMAIN, SERVFAIL}:
         reply.rcode = found.rcode
-    if not [each for each in found.answer if each.rtype != QTYPE.CNAME]:
+    if found.rcode != REFUSED and not any(each.rtype != QTYPE.CNAME for each in found.answer):
         reply.authority = list(found.authority)
     return reply.rests_on(found.keys, found.until)
 

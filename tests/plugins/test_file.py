@@ -138,7 +138,7 @@ OUT = "out.example.org. 300 IN CNAME www.other."
             [OUT],
             ["other. 5 IN SOA a.other. b.other. 1 1 1 1 1"],
         ),
-        (Reply(5), 0, [OUT], []),
+        (Reply(5), 0, [OUT], ["example.org. 300 IN NS ns.other."]),
         (Reply(2), 2, [OUT], []),
         (ResolveError("too late"), 2, [OUT], []),
     ],
