@@ -83,7 +83,10 @@ class LoadBalance(Plugin):
         return Passage(back=self._back) if self.weights is None else None
 
     def _back(self, asked: Plain, reply: Reply, now: float) -> Reply:
-        return reply if reply.rcode else self._rotated(reply)
+        found = reply.received
+        if reply.rcode or (found is not None and found.answer < 2 and found.additional < 2):
+            return reply  # most: there is no choice
+        return self._rotated(reply)
 
     def _rotated(self, reply: Reply) -> Reply:
         if reply.received is not None and not self.preferred and _shuffle_octets(reply):

@@ -135,7 +135,10 @@ def with_ttl(found: Received, ttls_at: Iterable[int], ttl: int) -> Received:
     """
     octets = found.octets
     word = ttl.to_bytes(4, "big")
-    if all(octets[at : at + 4] == word for at in ttls_at):
+    for at in ttls_at:  # no `all`, which would cost more than the looking
+        if octets[at : at + 4] != word:
+            break
+    else:
         return found
     changed = bytearray(octets)
     for at in ttls_at:

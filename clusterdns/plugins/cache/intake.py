@@ -4,14 +4,14 @@ No socket and no clock: `now` and `unix` are arguments.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dnslib import RR
 
 from clusterdns.errors import MalformedMessage, ResolveError
 from clusterdns.plugins.cache.options import Rules
-from clusterdns.plugins.cache.survey import Survey, is_about, survey, survey_records
-from clusterdns.plugins.cache.table import FAILURES, SUCCESS, Entry, judged
+from clusterdns.plugins.cache.survey import Survey, alone, is_about, survey, survey_records
+from clusterdns.plugins.cache.table import FAILURES, SUCCESS, Entry, judged, within
 from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.message import NOERROR, NXDOMAIN, encode, reply_flags
@@ -66,26 +66,41 @@ def _taken(reply: Reply, found: Received, told: Survey, rules: Rules, now: float
     reply.received = found = with_ttl(found, told.ttls_at, ttl)
     entry = None
     if store and ttl and not told.truncated and reply.until <= now:
-        entry = Entry(store, found, told.ttls_at, ttl, now, sent_ttl=ttl)
-        _carry(reply, told, entry)
+        entry = Entry(store, found, told.ttls_at, ttl, now, sent_ttl=ttl, answers=told.answers)
+        _carry(reply, entry)
     return Taken(reply, entry, may_replace=_may_replace(told, rules))
 
 
 def take_plain(
     reply: Reply, asked: Plain, rules: Rules, now: float, unix: int | None = None
-) -> Taken | None:
-    """The same for an upstream's reply to a plain question; None: `take` has to do it, since the
-    reply is not as usual."""
+) -> Entry | Literal[False] | None:
+    """What to keep of an upstream's reply to a plain question, which gets the TTL that it is kept
+    by; None: nothing. False: `take` has to do it, since the reply is not as usual."""
     found = reply.received
     if found is None or found.start != asked.end:
-        return None
+        return False
+    if (lone := alone(found, asked)) is not None:
+        return _kept_alone(reply, found, *lone, rules, now)
     try:
         told = survey(found, asked, unix)
     except MalformedMessage:
-        return None
+        return False
     if told.unpointed:
+        return False
+    return _taken(reply, found, told, rules, now).entry
+
+
+def _kept_alone(
+    reply: Reply, found: Received, ttl: int, ttls_at: tuple[int, ...], rules: Rules, now: float
+) -> Entry | None:
+    """As `_taken`, of a reply with nothing but the records asked for."""
+    ttl = within(ttl, rules.success)
+    reply.received = found = with_ttl(found, ttls_at, ttl)
+    if not ttl or reply.until > now:
         return None
-    return _taken(reply, found, told, rules, now)
+    entry = Entry(SUCCESS, found, ttls_at, ttl, now, sent_ttl=ttl, answers=True)
+    _carry(reply, entry)
+    return entry
 
 
 def _own(reply: Reply, question: Question, rules: Rules, now: float) -> Taken:
@@ -102,13 +117,13 @@ def _own(reply: Reply, question: Question, rules: Rules, now: float) -> Taken:
         found = _encoded(reply, question)
         ttls_at = survey(found, question).ttls_at
         entry = Entry(store, found, ttls_at, ttl, now, reply.authoritative, sent_ttl=ttl)
-        _carry(reply, told, entry)
+        entry.answers = told.answers
+        _carry(reply, entry)
     return Taken(reply, entry, may_replace=_may_replace(told, rules))
 
 
-def _carry(reply: Reply, told: Survey, entry: Entry) -> None:
+def _carry(reply: Reply, entry: Entry) -> None:
     entry.recursion = reply.recursion
-    entry.answers = told.answers
     if reply.options:
         entry.options = _lasting(reply.options)
     if reply.keys:

@@ -147,20 +147,19 @@ class Cache(Plugin):
     def _came(self, server: str, view: str, asked: Plain, reply: Reply, now: float) -> Reply | None:
         """What `_ask` does with a reply, if that is as usual. `_holds` says what is finished."""
         unix = int(self._unix()) if asked.do else None
-        taken = take_plain(reply, asked, self.rules, now, unix)
-        if taken is None:
+        entry = take_plain(reply, asked, self.rules, now, unix)
+        if entry is False:
             return None
         block = server, self._zones_label, view
         figures.requests.values[block] += 1
         figures.misses.values[block] += 1
-        entry = taken.entry
         if entry is None or asked in self._unkept[entry.store]:
-            return taken.reply
+            return reply
         self._blocks.add((server, view))
         if gone := self.table.put(asked.key, entry):
             figures.evictions.add(server, entry.store, self._zones_label, view, by=gone)
-        taken.reply.authoritative = entry.authoritative
-        return taken.reply
+        reply.authoritative = entry.authoritative
+        return reply
 
     def _takes(self, query: Query) -> bool:
         """Whether this may answer. A query with more than a question (a TSIG, say) is nobody

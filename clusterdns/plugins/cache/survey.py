@@ -16,8 +16,11 @@ from clusterdns.wire.received import Received
 
 NS, CNAME, SOA, RRSIG = 2, 5, 6, 46  # types; dnslib's names cost a function call each
 ANY, ANY_CLASS = 255, 255
+_OF_MORE = (CNAME, RRSIG, ANY)  # types whose records say more than that they are there
+_MOST_TTL = (1 << 32) - 1
 
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
+_TTL_AND_LENGTH = struct.Struct("!IH")
 _TYPE_AND_CLASS = struct.Struct("!HH")
 _LAST_NUMBER = struct.Struct("!I")  # of a SOA record's rdata: the minimum
 _VALIDITY = struct.Struct("!II")  # of a RRSIG record's rdata at 8: expiration, inception
@@ -107,6 +110,27 @@ def survey(found: Received, question: Question | Plain, unix: int | None = None)
         told.unpointed = _is_unpointed(octets, links, question)
         told.answers = _answers_octets(octets, links, question)
     return told
+
+
+def alone(found: Received, question: Question | Plain) -> tuple[int, tuple[int, ...]] | None:
+    """Of a reply with nothing but the records asked for, as most are, the lowest TTL and where the
+    TTLs stand; it answers, and all else that `survey` finds is as for any other. None: it has more.
+    """
+    if found.rcode or found.authority or found.additional or question.qtype in _OF_MORE:
+        return None
+    octets, at = found.octets, found.start
+    head = _QNAME + octets[at - _TYPE_AND_CLASS.size : at]
+    ttls_at, lowest = [], _MOST_TTL
+    while octets.startswith(head, at):
+        at += len(head)
+        ttls_at.append(at)
+        ttl, length = _TTL_AND_LENGTH.unpack_from(octets, at)
+        if ttl < lowest:
+            lowest = ttl
+        at += _TTL_AND_LENGTH.size + length
+    if at != found.end or len(ttls_at) != found.answer or not ttls_at or found.truncated:
+        return None
+    return lowest, tuple(ttls_at)
 
 
 def survey_records(

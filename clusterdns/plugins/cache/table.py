@@ -112,7 +112,8 @@ class Store:
 
     def put(self, key: bytes, entry: Entry) -> int:
         """Keeps a reply; gives how many others went for it."""
-        self.drop(key)
+        if key in self._entries:
+            self.drop(key)
         self._entries[key] = entry
         self._held += _size(entry)
         for each in entry.keys:
@@ -202,23 +203,24 @@ def judged(told: Survey, rules: Rules) -> tuple[str | None, int]:
     """The store that a reply belongs to, None for no store, and its TTL for all records."""
     success, denial = rules.success, rules.denial
     if told.expired or (told.has_answer and told.rcode == NXDOMAIN):
-        return None, _within(SHORT_TTL, success)
+        return None, within(SHORT_TTL, success)
     if told.rcode == NOERROR and told.has_answer:
         if told.answers:
-            return SUCCESS, _within(told.ttl, success)
+            return SUCCESS, within(told.ttl, success)
         if not told.has_soa:  # an alias that leads nowhere, without a word for how long
-            return None, _within(told.ttl, success)
+            return None, within(told.ttl, success)
     if told.rcode == NXDOMAIN or (told.rcode == NOERROR and told.has_soa):
-        return DENIAL if told.has_soa else None, _within(told.negative_ttl, denial)
+        return DENIAL if told.has_soa else None, within(told.negative_ttl, denial)
     if told.rcode in FAILURES:
         ttl = int(rules.servfail_s)
         return DENIAL if ttl else None, ttl
     if told.rcode == NOERROR:
-        return SUCCESS, _within(None if told.has_ns else told.ttl, success)
-    return None, _within(SHORT_TTL, success)
+        return SUCCESS, within(None if told.has_ns else told.ttl, success)
+    return None, within(SHORT_TTL, success)
 
 
-def _within(ttl: int | None, limits: Limits) -> int:
+def within(ttl: int | None, limits: Limits) -> int:
+    """The seconds that a reply is kept whose records say so much; None: they say nothing."""
     return min(max(SHORT_TTL if ttl is None else ttl, limits.min_ttl), limits.ttl)
 
 

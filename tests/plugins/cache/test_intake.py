@@ -1,20 +1,22 @@
 """What is kept of which reply: CoreDNS's TestCacheInsertion and the reference's 3.2.3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 from dnslib import QTYPE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdns.plugins.cache.intake import Taken, take
+from clusterdns.plugins.cache.intake import Taken, take, take_plain
 from clusterdns.plugins.cache.options import Limits, Rules
 from clusterdns.plugins.cache.survey import Link, is_answered
-from clusterdns.plugins.cache.table import DENIAL, SUCCESS
+from clusterdns.plugins.cache.table import DENIAL, SUCCESS, Entry
 from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import Option
 from clusterdns.wire.message import AA, AD, RA, TC
+from clusterdns.wire.plain import plain
 from clusterdns.wire.question import Question
+from clusterdns.wire.received import Received
 from tests.plugins.asking import records, texts
 from tests.plugins.cache.replies import START, rules, soa, upstream_reply
 
@@ -158,6 +160,10 @@ def taken(case: Case, using: Rules = EVERYTHING) -> Taken:
     return take(case.reply, question, using, START, UNIX)
 
 
+# A reply is parsed, once, when somebody looks at its records.
+ARRIVED = {name: case.reply.received for name, case in CASES.items() if case.reply.received}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_kept(name: str) -> None:
     case = CASES[name]
@@ -296,3 +302,60 @@ def test_the_order_of_records_never_matters(links: list[Link], random: object) -
 def test_an_answer_has_the_type_asked_for(links: list[Link]) -> None:
     if is_answered(links, Question(b"\1a\0", 1)):
         assert any(link.rtype == 1 for link in links)
+
+
+def as_both(came: Received, name: str, qtype: str) -> tuple[object, object]:
+    """What is kept of a reply to a plain question, and sent: by its own way, and by the usual one.
+
+    The first is False where the usual one is left to do it.
+    """
+    question = Question.of(name, int(getattr(QTYPE, qtype)))
+    asked = plain(bytes([0, 7, 1, 0, 0, 1, *bytes(6)]) + question.section)
+    assert asked is not None
+    quick, usual = Reply.of(came), Reply.of(came)
+    entry = take_plain(quick, asked, EVERYTHING, START, UNIX)
+    taken = take(usual, question, EVERYTHING, START, UNIX)
+    expected = (taken.entry and fields_of(taken.entry)), taken.reply.received
+    if entry is False:
+        return False, expected
+    return ((entry and fields_of(entry)), quick.received), expected
+
+
+def fields_of(entry: Entry) -> dict[str, object]:
+    return {each.name: getattr(entry, each.name) for each in fields(entry)}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.qtype != "ANY"])
+def test_plain_questions_have_the_same_kept(name: str) -> None:
+    ours, usual = as_both(ARRIVED[name], CASES[name].name, CASES[name].qtype)
+    assert ours in (False, usual)
+
+
+OWNERS = st.sampled_from(["a.test.", "a.test.", "a.test.", "b.test.", "test.", "A.TEST."])
+RECORDS = st.builds(
+    "{} {} {}".format,
+    OWNERS,
+    st.sampled_from([0, 1, 4, 5, 30, 3600, 1 << 20, (1 << 31) + 5, (1 << 32) - 1]),
+    st.sampled_from(
+        ["IN A 192.0.2.1", "IN A 192.0.2.2", "IN AAAA ::1", "IN CNAME b.test.", "CH A 192.0.2.3"]
+    ),
+)
+
+
+@given(
+    st.lists(RECORDS, max_size=4),
+    st.lists(RECORDS, max_size=1),
+    st.sampled_from(["A", "A", "CNAME"]),
+    st.sampled_from([0, 0, 0, 3]),
+    st.sampled_from([RA, RA | TC]),
+)
+def test_any_plain_question_has_the_same_kept(
+    answer: list[str], additional: list[str], qtype: str, rcode: int, flags: int
+) -> None:
+    lines = "\n".join(answer), "", "\n".join(additional)
+    came = upstream_reply("a.test.", qtype, *lines, rcode, flags).received
+    assert came is not None
+    ours, usual = as_both(came, "a.test.", qtype)
+    assert ours in (False, usual)
+    if ours is False:  # only for names that are no pointers to the question
+        assert any(not each.startswith("a.test.") for each in answer)
