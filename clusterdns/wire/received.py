@@ -113,7 +113,7 @@ def passed_on(
     """
     octets, start, end = found.octets, found.start, found.end
     asked = question.section
-    if octets[HEADER:start] != asked and not _is_same(octets[HEADER:start], asked):
+    if octets[HEADER:start] != asked and not is_same(octets[HEADER:start], asked):
         return None
     opt = b"" if edns is None else edns.pack()
     counts = (found.answer, found.authority, found.additional)
@@ -234,7 +234,7 @@ def sections(found: Received) -> Sections:
         raise MalformedMessage(f"no record: {error}", FORMERR) from error
 
 
-def _is_same(asked: bytes, other: bytes) -> bool:
+def is_same(asked: bytes, other: bytes) -> bool:
     """Whether two questions differ in the case of their names' letters only (RFC 4343)."""
     return asked[-4:] == other[-4:] and asked[:-4].lower() == other[:-4].lower()
 

@@ -15,13 +15,13 @@ from clusterdns.plugins.cache.table import FAILURES, SUCCESS, Entry, judged, wit
 from clusterdns.plugins.query import Reply
 from clusterdns.wire.edns import EXTENDED_ERROR, Option
 from clusterdns.wire.message import NOERROR, NXDOMAIN, encode, reply_flags
+from clusterdns.wire.names import folded_name
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
-from clusterdns.wire.received import Received, received, sections, with_ttl
+from clusterdns.wire.received import Received, Sections, received, sections, with_ttl
 
 MOST_OCTETS = 65535  # RFC 1035 section 4.2.2
 _RCODE = 0xF
-_TYPE_AND_CLASS = 4  # octets
 
 
 class Taken(NamedTuple):
@@ -153,18 +153,9 @@ def _with_ttl(records: list[RR], ttl: int) -> list[RR]:
 
 
 def _encoded(reply: Reply, question: Question) -> Received:
-    octets = encode(
-        id=0,
-        flags=reply_flags(0, authentic=reply.authentic),
-        question=question,
-        rcode=reply.rcode,
-        answer=reply.answer,
-        authority=reply.authority,
-        additional=reply.additional,
-        edns=None,
-        limit=MOST_OCTETS,
-    )
-    return received(octets, _end(question))
+    flags = reply_flags(0, authentic=reply.authentic)
+    records = reply.answer, reply.authority, reply.additional
+    return _packed(question, flags, reply.rcode, records)
 
 
 def _pointed(found: Received, question: Question) -> Received:
@@ -172,24 +163,25 @@ def _pointed(found: Received, question: Question) -> Received:
 
     Upstreams that compress do it so; only for the others this is to be done.
     """
-    answer, authority, additional = sections(found)
-    for record in answer:
-        if Question.of(record.rname, 0).folded == question.folded:
+    records = sections(found)
+    for record in records[0]:
+        if folded_name(record.rname) == question.folded:
             record.rname = question.label
+    packed = _packed(question, found.flags & ~_RCODE, found.rcode, records)
+    return packed._replace(options=found.options)
+
+
+def _packed(question: Question, flags: int, rcode: int, records: Sections) -> Received:
+    answer, authority, additional = records
     octets = encode(
         id=0,
-        flags=found.flags & ~_RCODE,
+        flags=flags,
         question=question,
-        rcode=found.rcode,
+        rcode=rcode,
         answer=answer,
         authority=authority,
         additional=additional,
         edns=None,
         limit=MOST_OCTETS,
     )
-    return received(octets, _end(question))._replace(options=found.options)
-
-
-def _end(question: Question) -> int:
-    """Where the question ends in a reply to it."""
-    return HEADER + len(question.name) + _TYPE_AND_CLASS
+    return received(octets, HEADER + len(question.section))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from dnslib import RR, DNSLabel
 
+from clusterdns.wire.names import wire_name
 from clusterdns.wire.patch import name_at, skip_name
 from clusterdns.wire.plain import Plain
 from clusterdns.wire.question import HEADER, Question
-from clusterdns.wire.received import Received
+from clusterdns.wire.received import Received, is_same
 
 NS, CNAME, SOA, RRSIG = 2, 5, 6, 46  # types; dnslib's names cost a function call each
 ANY, ANY_CLASS = 255, 255
@@ -21,7 +22,7 @@ _MOST_TTL = (1 << 32) - 1
 
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH
 _TTL_AND_LENGTH = struct.Struct("!IH")
-_TYPE_AND_CLASS = struct.Struct("!HH")
+_TYPE_AND_CLASS = 4  # octets
 _LAST_NUMBER = struct.Struct("!I")  # of a SOA record's rdata: the minimum
 _VALIDITY = struct.Struct("!II")  # of a RRSIG record's rdata at 8: expiration, inception
 _VALIDITY_AT = 8
@@ -69,9 +70,8 @@ class Link:
 
 def is_about(found: Received, question: Question) -> bool:
     """Whether the octets answer this question, letter case aside (RFC 4343)."""
-    asked = found.octets[HEADER : found.start]
-    wanted = question.name + _TYPE_AND_CLASS.pack(question.qtype, question.qclass)
-    return asked == wanted or (asked[-4:] == wanted[-4:] and asked[:-4].lower() == question.folded)
+    asked, wanted = found.octets[HEADER : found.start], question.section
+    return asked == wanted or is_same(asked, wanted)
 
 
 def survey(found: Received, question: Question | Plain, unix: int | None = None) -> Survey:
@@ -119,7 +119,7 @@ def alone(found: Received, question: Question | Plain) -> tuple[int, tuple[int, 
     if found.rcode or found.authority or found.additional or question.qtype in _OF_MORE:
         return None
     octets, at = found.octets, found.start
-    head = _QNAME + octets[at - _TYPE_AND_CLASS.size : at]
+    head = _QNAME + octets[at - _TYPE_AND_CLASS : at]
     ttls_at, lowest = [], _MOST_TTL
     while octets.startswith(head, at):
         at += len(head)
@@ -213,7 +213,7 @@ def _link(record: RR) -> Link:
 
 
 def _folded(name: DNSLabel) -> bytes:
-    return b"".join([bytes([len(label)]) + label.lower() for label in name.label]) + b"\0"
+    return wire_name(name.label).lower()
 
 
 def _is_valid(unix: int, expiration: int, inception: int) -> bool:
