@@ -16,14 +16,14 @@ import multiprocessing
 import pstats
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.asking import Address, ask_each, query
+from bench.asking import Address, Told, ask_each, query
 from bench.figures import machine
-from bench.processes import HOST, clusterdns_with, coredns_binary, coredns_with
+from bench.processes import HOST, Server, clusterdns_with, coredns_binary, coredns_with
 from clusterdns.corefile.parser import parse
 from clusterdns.server.configuration import configure
 from clusterdns.server.listener import Listener
@@ -36,18 +36,23 @@ ROUNDS = 3  # the machine is shared: the best one is the least disturbed
 
 
 @contextmanager
-def upstream() -> Iterator[Address]:
-    """A server that has an address for every name, in a process of its own."""
+def answering(answer: Callable[..., None], *details: object) -> Iterator[Address]:
+    """A server in a process of its own. answer: serves there, and puts its address into a pipe that
+    it gets before the details."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=_answer, args=(theirs,), daemon=True
-    )
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=answer, args=(theirs, *details), daemon=True)
     process.start()
     try:
         yield ours.recv()
     finally:
         process.kill()
         process.join()
+
+
+def upstream() -> AbstractContextManager[Address]:
+    """A server that has an address for every name."""
+    return answering(_answer)
 
 
 def _answer(pipe: Connection) -> None:
@@ -72,6 +77,18 @@ def names(start: int, count: int) -> list[bytes]:
     return [query(f"host-{number}.example.org") for number in range(start, start + count)]
 
 
+def rounds(server: Server, count: int) -> tuple[list[float], list[Told]]:
+    """Microseconds for each query that was answered, and what became of them, by round."""
+    server.until_ready()
+    ask_each(server.address, names(0, WARM_UP))
+    costs, told = [], []
+    for number in range(ROUNDS):
+        before = server.cpu_s
+        told.append(ask_each(server.address, names(WARM_UP + number * count, count)))
+        costs.append((server.cpu_s - before) / told[-1].answered * 1e6)
+    return costs, told
+
+
 def measure(count: int) -> None:
     """Prints what a query costs each server."""
     servers = [clusterdns_with, *([coredns_with] if coredns_binary() else [])]
@@ -81,14 +98,8 @@ def measure(count: int) -> None:
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
             run(Path(folder), corefile(to)) as server,
         ):
-            server.until_ready()
-            ask_each(server.address, names(0, WARM_UP))
-            costs, lost = [], 0
-            for number in range(ROUNDS):
-                before = server.cpu_s
-                told = ask_each(server.address, names(WARM_UP + number * count, count))
-                costs.append((server.cpu_s - before) / told.answered * 1e6)
-                lost += told.lost
+            costs, told = rounds(server, count)
+            lost = sum(each.lost for each in told)
             each = ", ".join(f"{cost:.1f}" for cost in costs)
             print(f"{server.name:12}{min(costs):8.1f} us  ({each}; {lost} bursts with losses)")
 

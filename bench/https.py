@@ -9,11 +9,8 @@ where its binary is on PATH or in $COREDNS.
 
 import argparse
 import asyncio
-import multiprocessing
 import ssl
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -21,9 +18,8 @@ import h2.config
 import h2.connection
 import h2.events
 
-from bench.asking import Address, ask_each
 from bench.figures import machine
-from bench.forward import ADDRESS, ROUNDS, WARM_UP, names
+from bench.forward import ADDRESS, answering, rounds
 from bench.processes import HOST, clusterdns_with, coredns_binary, coredns_with
 
 QUERIES = 8_000
@@ -99,39 +95,19 @@ async def _serving(pipe: Connection, protocol: str) -> None:
     await server.serve_forever()
 
 
-@contextmanager
-def upstream(protocol: str) -> Iterator[Address]:
-    """A server that has an address for every name, in a process of its own."""
-    ours, theirs = multiprocessing.Pipe()
-    spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_serve, args=(theirs, protocol), daemon=True)
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        process.kill()
-        process.join()
-
-
 def measure(protocol: str, count: int) -> None:
     """Prints what a query costs each server, and what it has resident then."""
     for run in [clusterdns_with, *([coredns_with] if coredns_binary() else [])]:
         with (
-            upstream(protocol) as to,
+            answering(_serve, protocol) as to,
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
             run(
                 Path(folder),
                 f"errors\n forward . https://{to[0]}:{to[1]} {{\n tls {PKI / 'ca.crt'}\n }}",
             ) as server,
         ):
-            server.until_ready()
-            ask_each(server.address, names(0, WARM_UP))
-            costs, lost = [], 0
-            for number in range(ROUNDS):
-                before = server.cpu_s
-                told = ask_each(server.address, names(WARM_UP + number * count, count))
-                costs.append((server.cpu_s - before) / told.answered * 1e6)
-                lost += told.lost + told.rcodes.get(2, 0)
+            costs, told = rounds(server, count)
+            lost = sum(each.lost + each.rcodes.get(2, 0) for each in told)
             each = ", ".join(f"{cost:.1f}" for cost in costs)
             print(
                 f"{server.name:12}{protocol:10}{min(costs):8.1f} us  ({each}; {lost} lost "
