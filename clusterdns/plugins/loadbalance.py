@@ -83,10 +83,7 @@ class LoadBalance(Plugin):
         return Passage(back=self._back) if self.weights is None else None
 
     def _back(self, asked: Plain, reply: Reply, now: float) -> Reply:
-        found = reply.received
-        if reply.rcode or (found is not None and found.answer < 2 and found.additional < 2):
-            return reply  # most: there is no choice
-        return self._rotated(reply)
+        return reply if reply.rcode else self._rotated(reply)
 
     def _rotated(self, reply: Reply) -> Reply:
         if reply.received is not None and not self.preferred and _shuffle_octets(reply):
@@ -135,6 +132,8 @@ def _shuffle_octets(reply: Reply) -> bool:
     for that."""
     before = found = reply.received
     assert before is not None
+    if before.answer < 2 and before.additional < 2:
+        return True  # most: there is no choice
     # Glue, or the addresses of SRV targets. What we packed ourselves stays: clients take these by
     # name, and 15 of them would cost 12 us.
     if before.additional > 1 and not before.plain:

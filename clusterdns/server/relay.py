@@ -105,9 +105,10 @@ class Relay:
         reply = _through(backs, asked, found, now)
         if reply is None:
             return False
-        send(self._finished(lane, asked, reply, peer, now, time.monotonic()))
+        octets = self._finished(lane, asked, reply, peer, now, time.monotonic())
         if found.sent_again is not None:
             found.sent_again(1, now)
+        send(octets)  # the last step: what fails before it has the full path reply
         return True
 
     def told(self, trip: "Trip", found: Received | None, error: UpstreamError | None) -> None:
